@@ -1,0 +1,1 @@
+"""Atelier: draw with, inspect, combine and train the five kinds of Stable Diffusion files."""

@@ -1,0 +1,1 @@
+"""What an extension may add, and the host that finds, checks and isolates extensions."""

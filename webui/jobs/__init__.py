@@ -1,0 +1,1 @@
+"""Durable work: the queue, who carries it out, and the worker process."""

@@ -1,0 +1,1 @@
+"""What can be laid over a checkpoint and taken off again, exactly."""

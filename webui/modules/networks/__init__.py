@@ -1,0 +1,1 @@
+"""The networks of a main model, behind our own Protocols."""

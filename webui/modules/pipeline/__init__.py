@@ -1,0 +1,1 @@
+"""From a settled plan to a picture."""

@@ -1,0 +1,1 @@
+"""From noise to latent: schedules, seeds, guidance and samplers."""

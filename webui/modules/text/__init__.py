@@ -1,0 +1,1 @@
+"""From the words of a prompt to the conditioning of the U-Net."""

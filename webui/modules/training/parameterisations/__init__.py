@@ -1,0 +1,1 @@
+"""What training corrects: one file for each kind of model."""
