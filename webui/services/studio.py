@@ -1,0 +1,28 @@
+"""All services in one value: what the page and the routes are given."""
+
+from dataclasses import dataclass
+
+from webui.services.gallery import Gallery
+from webui.services.generate import Drawing
+from webui.services.models import Models
+from webui.services.options import OptionsStore
+from webui.settings import Settings
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Studio:
+    """The whole program behind the page.
+
+    Attributes:
+        settings: How this server was started.
+        options: The user options that hold now.
+        drawing: Picture jobs.
+        models: Model files.
+        gallery: Finished pictures.
+    """
+
+    settings: Settings
+    options: OptionsStore
+    drawing: Drawing
+    models: Models
+    gallery: Gallery
