@@ -1,0 +1,301 @@
+"""The values that flow between the rooms of the house: frozen, complete, without torch."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Final, Literal
+
+from webui.modules.errors import RangeError, SizeError
+
+PIXELS_PER_LATENT: Final = 8
+"""One latent cell covers 8 x 8 pixels in every SD 1, 2 and XL autoencoder."""
+
+NoiseSource = Literal["CPU", "GPU", "NV"]
+"""Where noise comes from: torch's CPU generator, the device's own, or CUDA's Philox in software."""
+
+Emphasis = Literal["Original", "No norm", "Ignore", "None"]
+"""How ``(word:1.2)`` weights act on the text encoder's output."""
+
+
+class ModelKind(StrEnum):
+    """What a model file is; the five kinds of the guide and what lies beside them."""
+
+    CHECKPOINT = "checkpoint"
+    VAE = "vae"
+    EMBEDDING = "embedding"
+    LORA = "lora"
+    HYPERNETWORK = "hypernetwork"
+    AESTHETIC = "aesthetic"
+    UPSCALER = "upscaler"
+    CONTROLNET = "controlnet"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ModelRecord:
+    """One model file as the library knows it.
+
+    Attributes:
+        path: The file, or the folder of a diffusers checkpoint.
+        kind: What it is, read from its tensors.
+        family: Architecture such as ``sd1``; empty when unknown.
+        name: Path relative to its model folder, with extension and forward slashes.
+        sha256: Hash of the whole file, lower-case hex; empty when hashing is off or not done yet.
+        config: The same-stem ``.yaml`` beside it, if there is one.
+    """
+
+    path: Path
+    kind: ModelKind
+    family: str = ""
+    name: str
+    sha256: str = ""
+    config: Path | None = None
+
+    @property
+    def stem(self) -> str:
+        """File name without folder and extension; what infotext calls "Model"."""
+        return Path(self.name).stem
+
+    @property
+    def shorthash(self) -> str:
+        """First 10 hex digits of the SHA-256; empty when it is not known."""
+        return self.sha256[:10]
+
+    @property
+    def title(self) -> str:
+        """``name [shorthash]`` as A1111 shows it, or the bare name before the hash is known."""
+        return f"{self.name} [{self.shorthash}]" if self.sha256 else self.name
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LayerUse:
+    """One add-on laid over the checkpoint, with its strengths."""
+
+    model: ModelRecord
+    weight: float = 1.0
+    text_weight: float = 1.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SamplingPlan:
+    """How noise becomes a latent picture.
+
+    Attributes:
+        sampler: Label in the catalogue, such as ``DPM++ 2M``.
+        scheduler: Name in the catalogue, such as ``karras``; ``automatic`` only for samplers that
+            bring their own schedule.
+        steps: Denoising steps, at least 1.
+        guidance: Classifier-free guidance scale (CFG).
+        eta: Share of fresh noise of the ancestral and SDE samplers.
+        eta_ddim: The same for the DDIM family.
+        s_churn: Amount of extra noise of Karras et al. 2022, algorithm 2.
+        s_tmin: Lowest noise level at which churn acts.
+        s_tmax: Highest noise level at which churn acts; infinite by default.
+        s_noise: Factor on every fresh noise.
+        sigma_min: Lowest noise level of the schedule; 0 means the model's own.
+        sigma_max: Highest noise level; 0 means the model's own.
+        rho: Curvature of the Karras and polyexponential schedules; 0 means the schedule's own.
+        beta_alpha: First shape parameter of the beta schedule.
+        beta_beta: Second shape parameter of the beta schedule.
+        discard_next_to_last_sigma: Compute one step more and drop the last noise level but one.
+        sgm_noise_multiplier: Start from ``noise * sqrt(1 + sigma ** 2)``.
+        quantize: Round noise levels to the 1000 trained ones.
+        unipc_order: Order of UniPC, at least 1.
+        unipc_variant: ``bh1``, ``bh2`` or ``vary_coeff``.
+        unipc_skip_type: ``time_uniform``, ``time_quadratic`` or ``logSNR``.
+        unipc_lower_order_final: Lower the order in the last steps.
+        skip_uncond_below: Leave out the negative prompt in every second step below this sigma.
+        skip_uncond_every_step: Leave it out in every such step.
+        skip_uncond_until: Leave it out in this first share of the steps.
+        pad_with_empty: Pad the shorter of the two texts with the empty prompt.
+        pad_or_cut: Pad or cut the negative text to the length of the prompt (before 1.6).
+    """
+
+    sampler: str
+    scheduler: str
+    steps: int
+    guidance: float
+    eta: float = 1.0
+    eta_ddim: float = 0.0
+    s_churn: float = 0.0
+    s_tmin: float = 0.0
+    s_tmax: float = float("inf")
+    s_noise: float = 1.0
+    sigma_min: float = 0.0
+    sigma_max: float = 0.0
+    rho: float = 0.0
+    beta_alpha: float = 0.6
+    beta_beta: float = 0.6
+    discard_next_to_last_sigma: bool = False
+    sgm_noise_multiplier: bool = False
+    quantize: bool = False
+    unipc_order: int = 3
+    unipc_variant: str = "bh1"
+    unipc_skip_type: str = "time_uniform"
+    unipc_lower_order_final: bool = True
+    skip_uncond_below: float = 0.0
+    skip_uncond_every_step: bool = False
+    skip_uncond_until: float = 0.0
+    pad_with_empty: bool = False
+    pad_or_cut: bool = False
+
+    def __post_init__(self) -> None:
+        """Check the numbers.
+
+        Raises:
+            RangeError: If there is no step to take.
+        """
+        if self.steps < 1:
+            message = f"steps is {self.steps}"
+            raise RangeError(message, hint="Use at least 1 step.", value=self.steps)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TextRules:
+    """How prompts are read.
+
+    Attributes:
+        clip_skip: Which of the text encoder's layers is used, counted from the end; 1 is the last.
+        emphasis: What ``(word:1.2)`` does.
+        comma_backtrack: Up to so many tokens are moved to the next chunk to break at a comma.
+        old_editing: Read ``[a:b:when]`` as A1111 did before 1.6.
+    """
+
+    clip_skip: int = 1
+    emphasis: Emphasis = "Original"
+    comma_backtrack: int = 20
+    old_editing: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NoiseRules:
+    """Where each picture's noise comes from, besides its seed.
+
+    Attributes:
+        source: Which generator.
+        variation: Share of the variation seed's noise, 0 to 1.
+        resize_from: Width and height in pixels of the picture whose noise is kept; (0, 0) for none.
+        seed_delta: Added to the seed after the first noise (ENSD).
+    """
+
+    source: NoiseSource = "CPU"
+    variation: float = 0.0
+    resize_from: tuple[int, int] = (0, 0)
+    seed_delta: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GenerationPlan:
+    """A request after every name and default is settled; running it twice gives equal pixels.
+
+    The four tuples have one entry per picture, in the order in which pictures are drawn.
+
+    Attributes:
+        checkpoint: The main model.
+        vae: A VAE of its own file; None means the one baked into the checkpoint.
+        layers: Add-ons in the order in which they are laid on.
+        prompts: What to draw.
+        negative_prompts: What to avoid.
+        seeds: Seed of each picture's noise.
+        variation_seeds: Seed of each picture's variation noise.
+        width: Pixels, a multiple of 8.
+        height: Pixels, a multiple of 8.
+        batch_size: How many pictures are denoised together.
+        sampling: How noise becomes a latent picture.
+        text: How prompts are read.
+        noise: Where noise comes from.
+        tiling: Draw a picture whose opposite edges join.
+        notes: What was settled differently from what was asked, for the person to read.
+    """
+
+    checkpoint: ModelRecord
+    vae: ModelRecord | None = None
+    layers: tuple[LayerUse, ...] = ()
+    prompts: tuple[str, ...]
+    negative_prompts: tuple[str, ...]
+    seeds: tuple[int, ...]
+    variation_seeds: tuple[int, ...]
+    width: int
+    height: int
+    batch_size: int = 1
+    sampling: SamplingPlan
+    text: TextRules = field(default_factory=TextRules)
+    noise: NoiseRules = field(default_factory=NoiseRules)
+    tiling: bool = False
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Check the sizes.
+
+        Raises:
+            SizeError: If a side is not a positive multiple of 8 pixels.
+            RangeError: If the pictures and their seeds and texts do not pair up.
+        """
+        for side, pixels in (("width", self.width), ("height", self.height)):
+            if pixels <= 0 or pixels % PIXELS_PER_LATENT:
+                message = f"{side} is {pixels} pixels"
+                raise SizeError(
+                    message, hint="Use a positive multiple of 8, such as 512.", value=pixels
+                )
+        counts = {
+            len(self.prompts),
+            len(self.negative_prompts),
+            len(self.seeds),
+            len(self.variation_seeds),
+        }
+        if counts != {len(self.seeds)} or not self.seeds or self.batch_size < 1:
+            message = f"{len(self.prompts)} prompts for {len(self.seeds)} seeds"
+            raise RangeError(message, hint="Give one prompt and one seed per picture.")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Step:
+    """One denoising step has been taken.
+
+    Attributes:
+        number: Steps taken so far in this batch, from 1.
+        total: Steps of this batch.
+        batch: Which batch of the job, from 0.
+        batches: Batches of the job.
+        preview: Calling it returns the guess so far as PNG bytes; it costs time, so call it rarely.
+    """
+
+    number: int
+    total: int
+    batch: int
+    batches: int
+    preview: Callable[[], bytes]
+
+
+Observer = Callable[[Step], None]
+"""Called after each step; stops the job by raising ``StopDrawing`` or ``SkipBatch``."""
+
+
+class StopDrawing(Exception):  # noqa: N818 - a signal of the observer, not an error
+    """The observer asks to end the job; pictures that are done are kept."""
+
+
+class SkipBatch(Exception):  # noqa: N818 - a signal of the observer, not an error
+    """The observer asks to end this batch and go on with the next."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Picture:
+    """A finished picture.
+
+    Attributes:
+        index: Which picture of the plan, from 0.
+        width: Pixels.
+        height: Pixels.
+        rgb: Rows from the top, three bytes a pixel.
+        finished: False if the person stopped it before its last step.
+        notes: What happened on the way that the person should know.
+    """
+
+    index: int
+    width: int
+    height: int
+    rgb: bytes
+    finished: bool = True
+    notes: tuple[str, ...] = ()

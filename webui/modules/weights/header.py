@@ -1,0 +1,136 @@
+"""The table of contents of a model file: names, shapes and types of its tensors, no tensor read.
+
+No torch, so that the server can list ten thousand files. Safetensors is the format of
+github.com/huggingface/safetensors: eight bytes of length, that many bytes of JSON, then the data.
+"""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, cast
+
+from webui.modules.errors import ModelFileError
+from webui.modules.weights.pickles import read_pickled_tensors
+
+MAX_HEADER_BYTES: Final = 64 * 1024 * 1024
+"""A longer header is no model of ours; the largest real ones have some 4 MB."""
+
+MAX_TENSORS: Final = 100_000
+"""More tensors than this are an attack, not a model."""
+
+BYTES: Final[Mapping[str, int]] = {
+    "F64": 8, "F32": 4, "F16": 2, "BF16": 2, "F8_E4M3": 1, "F8_E5M2": 1,
+    "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U64": 8, "U32": 4, "U16": 2, "U8": 1, "BOOL": 1,
+}  # fmt: skip
+"""Bytes of one element of each type that a safetensors file may name."""
+
+
+@dataclass(frozen=True, slots=True)
+class TensorFacts:
+    """Shape and type of one tensor in a file, and where its bytes lie."""
+
+    shape: tuple[int, ...]
+    dtype: str
+    start: int = 0
+    end: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Header:
+    """What a file says of itself.
+
+    Attributes:
+        format: "safetensors", "pickle" (zip) or "pickle-legacy".
+        tensors: Facts by tensor name, in the file's order.
+        metadata: The free texts of a safetensors file; empty for pickles.
+        values: What a pickle holds besides tensors: numbers, texts and lists by name.
+    """
+
+    format: str
+    tensors: Mapping[str, TensorFacts]
+    metadata: Mapping[str, str]
+    values: Mapping[str, Any]
+
+
+def read_header(path: Path) -> Header:
+    """Return the table of contents of a ``.safetensors``, ``.ckpt``, ``.pt``, ``.pth`` or ``.bin``.
+
+    What the file is, is told by its first bytes and not by its name.
+
+    Raises:
+        ModelFileError: If it is missing, empty, cut off or no model file at all.
+        UnsafeModelError: If it is a pickle that asks for more than tensors and plain values.
+    """
+    try:
+        if not path.is_file():
+            message = f"{path.name} is not a file"
+            raise ModelFileError(message, hint="Choose a model file.", value=path.name)
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            first = file.read(8)
+    except OSError as error:
+        message = f"{path.name} cannot be read: {error.strerror}"
+        raise ModelFileError(message, hint="Check the file's permissions.", value=path.name) from error
+    if size == 0:
+        message = f"{path.name} is empty"
+        raise ModelFileError(message, hint="Download or copy the file again.", value=path.name)
+    if _is_pickle(first):
+        pickled = read_pickled_tensors(path)
+        facts = {
+            name: TensorFacts(tensor.shape, tensor.dtype) for name, tensor in pickled.tensors.items()
+        }
+        return Header(format=pickled.format, tensors=facts, metadata={}, values=pickled.values)
+    return _read_safetensors(path, first, size)
+
+
+def _is_pickle(first: bytes) -> bool:
+    """Tell a zip archive or a pickle from a safetensors length."""
+    return first[:4] == b"PK\x03\x04" or (first[:1] == b"\x80" and first[1:2] in b"\x02\x03\x04\x05")
+
+
+def _read_safetensors(path: Path, first: bytes, size: int) -> Header:
+    length = int.from_bytes(first, "little") if len(first) == 8 else 0  # noqa: PLR2004 - u64
+    if not 2 <= length <= min(MAX_HEADER_BYTES, size - 8):
+        message = f"{path.name} is cut off or no model file"
+        raise ModelFileError(message, hint="Download or copy the file again.", value=path.name)
+    with path.open("rb") as file:
+        file.seek(8)
+        text = file.read(length)
+    try:
+        raw: object = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        message = f"the header of {path.name} is damaged"
+        raise ModelFileError(message, hint="Download or copy the file again.", value=path.name) from error
+    if not isinstance(raw, dict) or len(cast("dict[str, object]", raw)) > MAX_TENSORS:
+        message = f"the header of {path.name} is not one of a model"
+        raise ModelFileError(message, hint="Download or copy the file again.", value=path.name)
+    entries = cast("dict[str, Any]", raw)
+    metadata = _texts(entries.pop("__metadata__", {}))
+    room = size - 8 - length
+    tensors = {name: _facts(path, name, entry, room) for name, entry in entries.items()}
+    return Header(format="safetensors", tensors=tensors, metadata=metadata, values={})
+
+
+def _texts(raw: object) -> dict[str, str]:
+    if not isinstance(raw, dict):
+        return {}
+    return {str(key): str(value) for key, value in cast("dict[object, object]", raw).items()}
+
+
+def _facts(path: Path, name: str, entry: object, room: int) -> TensorFacts:
+    """Check one entry: known type, sane shape, bytes that lie inside the file and fit the shape."""
+    try:
+        fields = cast("dict[str, Any]", entry)
+        shape = tuple(int(side) for side in fields["shape"])
+        dtype = str(fields["dtype"])
+        start, end = (int(offset) for offset in fields["data_offsets"])
+        expected = math.prod(shape) * BYTES[dtype]
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        message = f"{path.name}: the entry of tensor {name[:80]!r} is damaged"
+        raise ModelFileError(message, hint="Download or copy the file again.", value=path.name) from error
+    if min(shape, default=0) < 0 or not 0 <= start <= end <= room or end - start != expected:
+        message = f"{path.name} is cut off at tensor {name[:80]!r}"
+        raise ModelFileError(message, hint="Download or copy the file again.", value=path.name)
+    return TensorFacts(shape, dtype, start, end)
