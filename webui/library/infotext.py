@@ -1,0 +1,176 @@
+"""Infotext: the settings of a picture as A1111 writes and reads them.
+
+::
+
+    a cat                                        the prompt, any number of lines
+    Negative prompt: dog                         left out when empty
+    Steps: 20, Sampler: Euler a, Seed: 1, ...    one line of settings
+
+Keys, their order and the quoting are A1111's, so that its users' tools read our pictures and we
+read theirs. Settings that change the picture but that A1111 leaves out are written as well.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from webui.library.infotext_keys import (
+    ASSUMED,
+    OPTION_KEYS,
+    entries,
+    fields_of_request,
+)
+from webui.modules.types import GenerationPlan
+
+MIN_PAIRS: Final = 3
+"""With fewer settings the last line is taken for a part of the prompt."""
+
+_NEGATIVE: Final = "Negative prompt:"
+_QUOTED: Final = re.compile(r'"(?:\\.|[^\\"])+"(?=,|$)')
+_PAIR: Final = re.compile(r"^(\d+)x(\d+)$")
+_RELEASE: Final = re.compile(r"v?(\d+)\.(\d+)(?:\.(\d+))?(?:-(\d+)(?:-|$))?")
+
+Parsed = dict[str, str | int | bool]
+"""What a text says: settings by key as text, and what A1111 assumes for those left out."""
+
+__all__ = ["OPTION_KEYS", "Parsed", "parse", "quote", "request_fields", "unquote", "write"]
+
+
+def write(plan: GenerationPlan, index: int, *, version: str, user: str = "") -> str:
+    """Return the infotext of one picture of a plan.
+
+    Args:
+        plan: What was drawn.
+        index: Which of its pictures, from 0.
+        version: Program and version that drew it.
+        user: Who asked for it; empty leaves the key out.
+    """
+    pairs = [*entries(plan, index), ("Version", version), ("User", user)]
+    settings = ", ".join(f"{key}: {quote(value)}" for key, value in pairs if value != "")
+    negative = plan.negative_prompts[index]
+    negative_line = f"\n{_NEGATIVE} {negative}" if negative else ""
+    return f"{plan.prompts[index]}{negative_line}\n{settings}".strip()
+
+
+def parse(text: str) -> Parsed:
+    """Return what an infotext says, in time proportional to its length; never fails.
+
+    The result has the keys "Prompt" and "Negative prompt", the settings by their keys, sizes
+    split into "Size-1" and "Size-2", and A1111's assumptions for settings that are left out.
+    """
+    *lines, last = text.strip().split("\n")
+    pairs = list(_pairs(last))
+    if len(pairs) < MIN_PAIRS:
+        lines.append(last)
+        pairs = []
+    prompt, negative = _split_prompts(lines)
+    found: Parsed = {}
+    for key, value in pairs:
+        found.update(_setting(key, value))
+    if "Hypernet" in found:
+        prompt += f"<hypernet:{found['Hypernet']}:{found.get('Hypernet strength', '1.0')}>"
+    found |= {"Prompt": prompt, "Negative prompt": negative}
+    if "Emphasis" not in found and _uses_emphasis(prompt + negative):
+        found["Emphasis"] = "Original"
+    return found | {key: value for key, value in ASSUMED.items() if key not in found} | _old(found)
+
+
+def request_fields(parsed: Mapping[str, str | int | bool]) -> dict[str, Any]:
+    """Return the fields of a ``GenerationRequest`` that ask for the same picture again.
+
+    Raises:
+        InfotextError: If a setting has a value that it cannot have, such as "Steps: many".
+    """
+    return fields_of_request(parsed)
+
+
+def quote(value: object) -> str:
+    """Return a value as it stands in the settings line; quoted as JSON where it must be."""
+    text = str(value)
+    if "," not in text and "\n" not in text and ":" not in text:
+        return text
+    return json.dumps(text, ensure_ascii=False)
+
+
+def unquote(text: str) -> str:
+    """Return the value of a quoted text; any other text as it is."""
+    if len(text) < len('""') or text[0] != '"' or text[-1] != '"':
+        return text
+    try:
+        return str(json.loads(text))
+    except ValueError:
+        return text
+
+
+def _split_prompts(lines: list[str]) -> tuple[str, str]:
+    texts: tuple[list[str], list[str]] = ([], [])
+    which = 0
+    for raw in lines:
+        line = raw.strip()
+        if line.startswith(_NEGATIVE):
+            which = 1
+            line = line.removeprefix(_NEGATIVE).strip()
+        if texts[which] or line:
+            texts[which].append(line)
+    return "\n".join(texts[0]), "\n".join(texts[1])
+
+
+def _pairs(line: str) -> Iterator[tuple[str, str]]:
+    r"""Yield what A1111 finds with ``\s*(\w[\w \-/]+):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)``.
+
+    That expression takes quadratic time on long words; this walk looks at each letter once.
+    """
+    start = 0
+    while (colon := line.find(":", start)) >= 0:
+        key = _key_before(line, start, colon)
+        start = colon + 1
+        if len(key) < len("xx"):
+            continue
+        while start < len(line) and line[start].isspace():
+            start += 1
+        quoted = _QUOTED.match(line, start)
+        comma = quoted.end() if quoted else line.find(",", start)
+        end = len(line) if comma < 0 else comma
+        yield key, line[start:end]
+        start = end + 1
+
+
+def _key_before(line: str, low: int, colon: int) -> str:
+    start = colon
+    while start > low and (_in_word(line[start - 1]) or line[start - 1] in " -/"):
+        start -= 1
+    while start < colon and not _in_word(line[start]):
+        start += 1
+    return line[start:colon]
+
+
+def _in_word(letter: str) -> bool:
+    return letter == "_" or letter.isalnum()
+
+
+def _setting(key: str, value: str) -> dict[str, str]:
+    if not value:
+        return {}
+    plain = unquote(value)
+    size = _PAIR.match(plain)
+    return {f"{key}-1": size[1], f"{key}-2": size[2]} if size else {key: plain}
+
+
+def _uses_emphasis(text: str) -> bool:
+    return re.search(r"(?<!\\)[(\[]", text) is not None
+
+
+def _old(found: Mapping[str, str | int | bool]) -> dict[str, bool]:
+    """Tell how pictures of older A1111 releases were drawn differently."""
+    release = _RELEASE.match(str(found.get("Version", "")))
+    if release is None:
+        return {}
+    number = tuple(int(part or 0) for part in release.groups())
+    changes = {
+        "Old prompt editing timelines": number < (1, 6, 0) and "[" in str(found["Prompt"]),
+        "Pad conds v0": number < (1, 6, 0) and found.get("Sampler") in ("DDIM", "PLMS"),
+        "Downcast alphas_cumprod": number < (1, 7, 0, 225),
+        "Refiner switch by sampling steps": number < (1, 8, 0) and "Refiner" in found,
+    }
+    return {key: True for key, changed in changes.items() if changed}
