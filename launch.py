@@ -59,11 +59,11 @@ SPACE = 3 * GIB  # the smallest build of PyTorch and everything else, with room 
 SPACE_CUDA = 10 * GIB  # the same with the CUDA build, which Linux gets unless told otherwise
 
 NO_SPACE = "Free some space and start again."
-NO_NETWORK = """Check the network or the proxy (HTTPS_PROXY), then start again. With no network: let
-  `pip download -r requirements.lock -d wheels` fill a folder elsewhere, bring it here, and
-  start with PIP_NO_INDEX=1 PIP_FIND_LINKS=wheels in the environment."""
-NO_BUILD = """Python 3.11, 3.12 and 3.13 on 64-bit Linux, macOS (Apple silicon) and Windows have them
-  all. With PIP_NO_INDEX set, the wheel folder must hold every line of requirements.lock."""
+NO_NETWORK = """Check the network or the proxy (HTTPS_PROXY) and start again. With no network:
+  let `pip download -r requirements.lock -d wheels` fill a folder elsewhere, bring it here,
+  and start with PIP_NO_INDEX=1 PIP_FIND_LINKS=wheels in the environment."""
+NO_BUILD = """Python 3.11, 3.12 and 3.13 have all of them on 64-bit Linux, Windows and macOS (Apple
+  silicon). With PIP_NO_INDEX set, the wheel folder must hold every line of requirements.lock."""
 CAUSES = {
     r"No space left|not enough space": ("the disk is full", NO_SPACE),
     r"NewConnectionError|ConnectTimeout|ReadTimeout|name resolution|getaddrinfo|ProxyError|"
@@ -164,7 +164,7 @@ def hand_over(command: str, flags: list[str]) -> int:
     environment["PYTHONPATH"] = os.pathsep.join(
         filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])
     )
-    environment.update(PYTHONUTF8="1", HF_HUB_OFFLINE="1", GRADIO_ANALYTICS_ENABLED="False")
+    environment["PYTHONUTF8"] = "1"
     line = [str(python()), "-P", "-m", "webui.cli", command, *flags]  # -P: not what lies in cwd
     if command == "test":
         os.chdir(ROOT)
