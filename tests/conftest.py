@@ -12,6 +12,7 @@ import pytest
 from jaxtyping import install_import_hook
 
 import launch
+from tests.shapes import check_shapes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
 for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ[name] = "1"
 
-# From here on every function of the engine checks the axes and dtypes that its signature states.
-install_import_hook("webui.modules", "beartype.beartype")
+# From here on the functions of the engine check the axes and dtypes that they state for tensors.
+install_import_hook("webui.modules", f"{check_shapes.__module__}.{check_shapes.__name__}")
 
 hypothesis.settings.register_profile("atelier", deadline=None, max_examples=50)
 hypothesis.settings.load_profile("atelier")
