@@ -1,0 +1,60 @@
+"""Named pictograms, cut out on transparency, read from the unpacked packages."""
+
+import json
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Final
+
+from PIL import Image
+
+SIDE: Final = 128
+"""Pictograms are kept at this many pixels a side, enough for any size in a 128-pixel scene."""
+
+UNUSED_CATEGORIES: Final = frozenset({"Flags", "People & Body", "Symbols", "Component"})
+"""Left out of the autoencoder's wider diet: near-duplicates and plain signs."""
+
+
+@dataclass(frozen=True, slots=True)
+class PictogramShelf:
+    """The folder that ``fetch`` filled."""
+
+    packages: Path
+
+    def by_name(self, short_name: str) -> Image.Image:
+        """Return the Fluent 3D pictogram of that ``emoji-datasource`` short name."""
+        return load(fluent_file(self.packages, code_points(self.packages)[short_name]))
+
+    def everything(self) -> list[Path]:
+        """List every pictogram file of the two sets that the autoencoder learns from."""
+        codes = sorted(set(code_points(self.packages, skip=UNUSED_CATEGORIES).values()))
+        fluent = [fluent_file(self.packages, code) for code in codes]
+        folder = self.packages / "emoji-datasource-google" / "img" / "google" / "64"
+        noto = [folder / f"{code}.png" for code in codes]
+        return [file for file in (*fluent, *noto) if file.exists()]
+
+
+@lru_cache(maxsize=4096)
+def load(file: Path) -> Image.Image:
+    """Read one pictogram as RGBA of ``SIDE`` pixels a side."""
+    with Image.open(file) as picture:
+        return picture.convert("RGBA").resize((SIDE, SIDE), Image.Resampling.LANCZOS)
+
+
+@lru_cache(maxsize=2)
+def code_points(packages: Path, skip: frozenset[str] = frozenset()) -> dict[str, str]:
+    """Map short names to the code point sequence that names the picture files."""
+    text = (packages / "emoji-datasource" / "emoji.json").read_text(encoding="utf-8")
+    return {
+        name: entry["unified"].lower()
+        for entry in json.loads(text)
+        if entry["category"] not in skip
+        for name in entry["short_names"]
+    }
+
+
+def fluent_file(packages: Path, code: str) -> Path:
+    """Return where the Fluent set keeps a code point; it drops the variation selector at times."""
+    folder = packages / "fluent-emoji-3d" / "assets"
+    exact = folder / f"{code}.webp"
+    return exact if exact.exists() else folder / f"{code.replace('-fe0f', '')}.webp"
