@@ -8,6 +8,8 @@
     │   ├── RangeError              a number outside its range, or not a number at all
     │   ├── LimitError              a lawful wish that is too large for this server
     │   ├── UnknownNameError        a sampler, schedule, checkpoint, VAE ... that is not there
+    │   │   └── UnknownPictureError     no such picture, or not this person's
+    │   ├── UnsupportedError        a wish that this program does not fulfil
     │   ├── PictureError            an uploaded picture that cannot be read
     │   └── InfotextError           a text of settings that cannot be read
     ├── ModelError              a model file
@@ -81,6 +83,18 @@ class UnknownNameError(RequestError):
     """A sampler, schedule, checkpoint, VAE or option of this name does not exist."""
 
     code = "request.unknown_name"
+
+
+class UnknownPictureError(UnknownNameError):
+    """There is no such picture, it belongs to somebody else, or its file is gone."""
+
+    code = "request.unknown_picture"
+
+
+class UnsupportedError(RequestError):
+    """A wish that this program does not fulfil, such as a script of another one."""
+
+    code = "request.unsupported"
 
 
 class PictureError(RequestError):

@@ -162,9 +162,7 @@ SAMPLERS: Final = (
         scheduler="karras",
         evaluations=2,
     ),
-    Sampler(
-        label="DDIM", function="ddim", aliases=("ddim",), timesteps=True, own_schedule=True
-    ),
+    Sampler(label="DDIM", function="ddim", aliases=("ddim",), timesteps=True, own_schedule=True),
     Sampler(
         label="DDIM CFG++",
         function="ddim_cfgpp",
@@ -173,12 +171,8 @@ SAMPLERS: Final = (
         own_schedule=True,
         guidance_factor=1 / 12.5,
     ),
-    Sampler(
-        label="PLMS", function="plms", aliases=("plms",), timesteps=True, own_schedule=True
-    ),
-    Sampler(
-        label="UniPC", function="unipc", aliases=("unipc",), timesteps=True, own_schedule=True
-    ),
+    Sampler(label="PLMS", function="plms", aliases=("plms",), timesteps=True, own_schedule=True),
+    Sampler(label="UniPC", function="unipc", aliases=("unipc",), timesteps=True, own_schedule=True),
     Sampler(label="LCM", function="lcm", aliases=("k_lcm",)),
 )
 

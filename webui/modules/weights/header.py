@@ -72,14 +72,17 @@ def read_header(path: Path) -> Header:
             first = file.read(8)
     except OSError as error:
         message = f"{path.name} cannot be read: {error.strerror}"
-        raise ModelFileError(message, hint="Check the file's permissions.", value=path.name) from error
+        raise ModelFileError(
+            message, hint="Check the file's permissions.", value=path.name
+        ) from error
     if size == 0:
         message = f"{path.name} is empty"
         raise ModelFileError(message, hint="Download or copy the file again.", value=path.name)
     if _is_pickle(first):
         pickled = read_pickled_tensors(path)
         facts = {
-            name: TensorFacts(tensor.shape, tensor.dtype) for name, tensor in pickled.tensors.items()
+            name: TensorFacts(tensor.shape, tensor.dtype)
+            for name, tensor in pickled.tensors.items()
         }
         return Header(format=pickled.format, tensors=facts, metadata={}, values=pickled.values)
     return _read_safetensors(path, first, size)
@@ -87,7 +90,9 @@ def read_header(path: Path) -> Header:
 
 def _is_pickle(first: bytes) -> bool:
     """Tell a zip archive or a pickle from a safetensors length."""
-    return first[:4] == b"PK\x03\x04" or (first[:1] == b"\x80" and first[1:2] in b"\x02\x03\x04\x05")
+    return first[:4] == b"PK\x03\x04" or (
+        first[:1] == b"\x80" and first[1:2] in b"\x02\x03\x04\x05"
+    )
 
 
 def _read_safetensors(path: Path, first: bytes, size: int) -> Header:
@@ -102,7 +107,9 @@ def _read_safetensors(path: Path, first: bytes, size: int) -> Header:
         raw: object = json.loads(text)
     except (ValueError, RecursionError) as error:
         message = f"the header of {path.name} is damaged"
-        raise ModelFileError(message, hint="Download or copy the file again.", value=path.name) from error
+        raise ModelFileError(
+            message, hint="Download or copy the file again.", value=path.name
+        ) from error
     if not isinstance(raw, dict) or len(cast("dict[str, object]", raw)) > MAX_TENSORS:
         message = f"the header of {path.name} is not one of a model"
         raise ModelFileError(message, hint="Download or copy the file again.", value=path.name)
@@ -129,7 +136,9 @@ def _facts(path: Path, name: str, entry: object, room: int) -> TensorFacts:
         expected = math.prod(shape) * BYTES[dtype]
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         message = f"{path.name}: the entry of tensor {name[:80]!r} is damaged"
-        raise ModelFileError(message, hint="Download or copy the file again.", value=path.name) from error
+        raise ModelFileError(
+            message, hint="Download or copy the file again.", value=path.name
+        ) from error
     if min(shape, default=0) < 0 or not 0 <= start <= end <= room or end - start != expected:
         message = f"{path.name} is cut off at tensor {name[:80]!r}"
         raise ModelFileError(message, hint="Download or copy the file again.", value=path.name)

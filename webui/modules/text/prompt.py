@@ -1,0 +1,377 @@
+"""A1111's prompt language: from what the person typed to timed, weighted pieces of text. No torch.
+
+Four small languages lie inside each other, and each has its own function, from the outside in:
+
+1. ``a AND b:0.5``      several prompts at once, each with a weight      -> :func:`split_and`
+2. ``[a:b:0.5] [a|b]``  texts that change while drawing                  -> :func:`timeline`
+3. ``(a:1.2) [a]``      words that count more or less                    -> :func:`weighted`
+4. ``BREAK``            begin a new chunk of 75 tokens here              -> a piece of its own
+
+The rules, oddities included, are those of github.com/AUTOMATIC1111/stable-diffusion-webui 1.10, so
+that a shared settings text gives the same picture. Each function takes time in proportion to the
+length of the text.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Final
+
+from webui.modules.errors import RangeError
+
+ROUND_FACTOR: Final = 1.1
+"""What one pair of round brackets does to the words in it."""
+
+SQUARE_FACTOR: Final = 1 / 1.1
+"""What one pair of square brackets does."""
+
+BREAK: Final = "BREAK"
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A run of text with one weight; ``BREAK`` with weight -1 ends a chunk."""
+
+    text: str
+    weight: float
+
+    @property
+    def ends_chunk(self) -> bool:
+        """Whether this is the mark that begins a new chunk."""
+        return self.text == BREAK and self.weight == -1
+
+
+@dataclass(frozen=True, slots=True)
+class Timed:
+    """A text and the last step, counted from 1, for which it holds."""
+
+    until: int
+    text: str
+
+
+# 1. Several prompts at once ---------------------------------------------------------------------
+
+_AND: Final = re.compile(r"\bAND\b")
+_AND_WEIGHT: Final = re.compile(r"[-+]?(?:\d+\.?|\d*\.\d+)")
+
+
+def split_and(prompt: str) -> list[tuple[str, float]]:
+    """Return the parts of ``a AND b:0.5`` with their weights, 1 where none is given."""
+    return [_and_part(part) for part in _AND.split(prompt)]
+
+
+def _and_part(part: str) -> tuple[str, float]:
+    text = part.rstrip()
+    head, colon, tail = text.rpartition(":")
+    if colon and _AND_WEIGHT.fullmatch(tail.strip()):
+        return head.rstrip(), float(tail)
+    return text, 1.0
+
+
+# 2. Texts that change while drawing -------------------------------------------------------------
+
+_TOKENS: Final = re.compile(r"\\.|[\[\]():|]|[^\\\[\]():|]+|\\", re.DOTALL)
+_NUMBER: Final = re.compile(r"\s*([+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?)\s*")
+
+
+@dataclass(frozen=True, slots=True)
+class _Edit:
+    """``[before:after:when]``."""
+
+    before: "tuple[_Node, ...]"
+    after: "tuple[_Node, ...]"
+    when: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Alternation:
+    """``[first|second|...]``."""
+
+    options: "tuple[tuple[_Node, ...], ...]"
+
+
+_Node = str | _Edit | _Alternation
+_Text = tuple[_Node, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Open:
+    """An opened bracket: where it stands in the content, and where the marks after it stand."""
+
+    bracket: str
+    start: int
+    marks: list[int] = field(default_factory=list[int])
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Clock:
+    """How ``when`` is counted.
+
+    Attributes:
+        steps: Steps of this pass, times two for samplers that ask the network twice a step.
+        first_pass: Steps of the pass before it for the second pass of hires fix, else 0.
+        old: Read numbers as A1111 did before 1.6.
+    """
+
+    steps: int
+    first_pass: int = 0
+    old: bool = False
+
+    def step(self, when: str) -> int:
+        """Return the last step before the change, 0 or less for "at once", at most ``steps``."""
+        value = float(when)
+        if self.old:
+            value = value * self.steps if value < 1 else value
+        elif "." in when:
+            value = (value - (1 if self.first_pass else 0)) * self.steps
+        else:
+            value -= self.first_pass
+        return int(min(max(value, -1), self.steps))
+
+
+def timeline(prompt: str, clock: Clock) -> list[Timed]:
+    """Return the texts that ``prompt`` stands for, each with the last step for which it holds.
+
+    A text that cannot be read, such as one with a ``|`` outside brackets, stands for itself.
+    """
+    content = _read(prompt)
+    if content is None:
+        return [Timed(clock.steps, prompt)]
+    changes = {clock.steps}
+    for node in _nodes(content):
+        if isinstance(node, _Alternation):
+            changes.update(range(1, clock.steps + 1))
+        elif (step := clock.step(node.when)) >= 1:
+            changes.add(step)
+    return [Timed(step, _at(content, step, clock)) for step in sorted(changes)]
+
+
+def _read(prompt: str) -> _Text | None:
+    """Return the prompt with its edits and alternations found; None if it cannot be read.
+
+    Tokens go one after another into ``content``. A bracket that closes and makes sense is replaced
+    there by what it means. One that makes no sense was only a character, and so was every bracket
+    that is still open around it.
+    """
+    content: list[_Node] = []
+    opened: list[_Open] = []
+    for match in _TOKENS.finditer(prompt):
+        token = match[0]
+        if token in ("\\", "\\\n") or (token == "|" and not opened):
+            return None
+        if token in ("[", "("):
+            opened.append(_Open(token, len(content)))
+        elif token in (":", "|") and opened:
+            opened[-1].marks.append(len(content))
+        elif token in ("]", ")"):
+            if opened and _understand(content, opened[-1], token):
+                opened.pop()
+                continue
+            if _holds_bar(content, opened):
+                return None
+            opened.clear()
+        content.append(token)
+    return None if _holds_bar(content, opened) else tuple(content)
+
+
+def _holds_bar(content: list[_Node], opened: list[_Open]) -> bool:
+    """Tell whether a ``|`` would be left outside brackets, which the language does not know."""
+    return any(content[mark] == "|" for bracket in opened for mark in bracket.marks)
+
+
+def _understand(content: list[_Node], top: _Open, closer: str) -> bool:
+    """Put what the closed bracket means in its place; tell whether it means anything."""
+    if top.bracket != {"]": "[", ")": "("}[closer]:
+        return False
+    marks = [content[mark] for mark in top.marks]
+    if not marks or (top.bracket == "(" and marks == [":"]):
+        content.append(closer)
+        return True
+    edges = [top.start, *top.marks, len(content)]
+    parts = [tuple(content[start + 1 : end]) for start, end in pairwise(edges)]
+    node = None if top.bracket == "(" else _meaning(marks, parts)
+    if node is None:
+        return False
+    content[top.start :] = [node]
+    return True
+
+
+def _meaning(marks: list[_Node], parts: list[_Text]) -> _Edit | _Alternation | None:
+    """Return the edit or alternation that square brackets with these parts are, if any."""
+    if set(marks) == {"|"}:
+        return _Alternation(tuple(parts))
+    last = parts[-1]
+    number = _NUMBER.fullmatch(last[0]) if len(last) == 1 and isinstance(last[0], str) else None
+    if marks not in ([":"], [":", ":"]) or number is None:
+        return None
+    before = parts[0] if len(parts) == 3 else ()  # noqa: PLR2004 - before, after, when
+    return _Edit(before, parts[-2], number[1])
+
+
+def _nodes(content: _Text) -> Iterator[_Edit | _Alternation]:
+    """Yield every edit and alternation, however deep."""
+    waiting: list[_Node] = list(content)
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, _Edit):
+            yield node
+            waiting += [*node.before, *node.after]
+        elif isinstance(node, _Alternation):
+            yield node
+            waiting += [inner for option in node.options for inner in option]
+
+
+def _at(content: _Text, step: int, clock: Clock) -> str:
+    """Return the text that holds at this step."""
+    words: list[str] = []
+    waiting: list[_Node] = list(reversed(content))
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, _Edit):
+            chosen = node.before if step <= clock.step(node.when) else node.after
+            waiting += reversed(chosen)
+        elif isinstance(node, _Alternation):
+            waiting += reversed(node.options[(step - 1) % len(node.options)])
+        else:
+            words.append(node)
+    return "".join(words)
+
+
+# 3 and 4. Words that count more or less ---------------------------------------------------------
+
+_EMPHASIS: Final = re.compile(r"\\[()\[\]\\]|\\|\(|\[|:\s*([+-]?[.\d]+)\s*\)|\)|\]|[^\\()\[\]:]+|:")
+_BREAK: Final = re.compile(r"\s*\bBREAK\b\s*")
+
+
+@dataclass(frozen=True, slots=True)
+class _Span:
+    """Pieces from ``start`` up to ``end`` weigh ``factor`` times as much."""
+
+    start: int
+    end: int
+    factor: float
+
+
+def weighted(text: str) -> list[Piece]:
+    """Return the text in pieces of equal weight, brackets and backslashes taken out.
+
+    Raises:
+        RangeError: If a weight such as ``(a:1.2.3)`` is not a number.
+    """
+    texts: list[str] = []
+    breaks: set[int] = set()
+    opened: dict[str, list[int]] = {"(": [], "[": []}
+    spans: dict[str, list[_Span]] = {"(": [], "[": []}
+
+    def close(bracket: str, factor: float) -> None:
+        spans[bracket].append(_Span(opened[bracket].pop(), len(texts), factor))
+
+    for match in _EMPHASIS.finditer(text):
+        token, number = match[0], match[1]
+        if token in ("(", "["):
+            opened[token].append(len(texts))
+        elif number is not None and opened["("]:
+            close("(", _weight(number))
+        elif token == ")" and opened["("]:
+            close("(", ROUND_FACTOR)
+        elif token == "]" and opened["["]:
+            close("[", SQUARE_FACTOR)
+        elif token[0] == "\\":
+            texts.append(token[1:])
+        else:
+            for place, part in enumerate(_split_break(token)):
+                if place:
+                    breaks.add(len(texts))
+                    texts.append(BREAK)
+                texts.append(part)
+    for bracket, factor in (("(", ROUND_FACTOR), ("[", SQUARE_FACTOR)):
+        while opened[bracket]:
+            close(bracket, factor)
+    return _merged(texts, breaks, _factors(spans["("]), _factors(spans["["]))
+
+
+def _split_break(token: str) -> list[str]:
+    """Split at the word BREAK; most texts do not hold it."""
+    return _BREAK.split(token) if BREAK in token else [token]
+
+
+def _weight(number: str) -> float:
+    try:
+        return float(number)
+    except ValueError as error:
+        message = f"the weight {number!r} in the prompt is not a number"
+        raise RangeError(message, hint="Write weights like (word:1.2).", value=number) from error
+
+
+def _factors(spans: list[_Span]) -> dict[int, float]:
+    """Return, for each piece at which the total factor changes, the total from there on.
+
+    Spans of one kind of bracket nest, so one walk with a stack suffices.
+    """
+    changes: dict[int, float] = {}
+    around: list[tuple[int, float]] = []
+    for span in sorted(spans, key=lambda span: (span.start, -span.end)):
+        _leave(around, changes, span.start)
+        total = span.factor * (around[-1][1] if around else 1.0)
+        around.append((span.end, total))
+        changes[span.start] = total
+    _leave(around, changes, None)
+    return changes
+
+
+def _leave(around: list[tuple[int, float]], changes: dict[int, float], start: int | None) -> None:
+    """Close the spans that end at or before ``start``; all of them if it is None."""
+    while around and (start is None or around[-1][0] <= start):
+        end, _ = around.pop()
+        changes[end] = around[-1][1] if around else 1.0
+
+
+def _merged(
+    texts: list[str], breaks: set[int], round_: dict[int, float], square: dict[int, float]
+) -> list[Piece]:
+    """Weigh each piece and join neighbours of equal weight."""
+    pieces: list[tuple[list[str], float]] = []
+    by_round = by_square = 1.0
+    for place, text in enumerate(texts):
+        by_round = round_.get(place, by_round)
+        by_square = square.get(place, by_square)
+        weight = by_square * by_round * (-1.0 if place in breaks else 1.0)
+        if pieces and pieces[-1][1] == weight:
+            pieces[-1][0].append(text)
+        else:
+            pieces.append(([text], weight))
+    return [Piece("".join(parts), weight) for parts, weight in pieces] or [Piece("", 1.0)]
+
+
+# Tags of add-ons --------------------------------------------------------------------------------
+
+_TAG: Final = re.compile(r"<(\w+):([^>]+)>")
+
+
+@dataclass(frozen=True, slots=True)
+class Tag:
+    """``<kind:name:first:second:key=value>``: an add-on that the prompt asks for."""
+
+    kind: str
+    arguments: tuple[str, ...]
+    named: tuple[tuple[str, str], ...] = ()
+
+
+def take_tags(prompt: str) -> tuple[str, list[Tag]]:
+    """Return the prompt without its tags, and the tags."""
+    tags: list[Tag] = []
+
+    def take(match: re.Match[str]) -> str:
+        parts = match[2].split(":")
+        named = (part.partition("=") for part in parts if "=" in part)
+        tags.append(
+            Tag(
+                match[1],
+                tuple(part for part in parts if "=" not in part),
+                tuple((key, value) for key, _, value in named),
+            )
+        )
+        return ""
+
+    return _TAG.sub(take, prompt), tags
