@@ -1,0 +1,129 @@
+"""What server and worker say to each other through the pipe: small frozen values."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from webui.jobs.views import Failure
+from webui.modules.types import GenerationPlan, ModelRecord, Picture
+
+
+class Wish(StrEnum):
+    """How a person wants a running job to stop."""
+
+    INTERRUPT = "interrupt"
+    """End the job and keep what is drawn so far."""
+    SKIP = "skip"
+    """End this batch and go on with the next."""
+    CANCEL = "cancel"
+    """Drop the job."""
+
+
+# ------------------------------------------------------------------ server to worker
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Load:
+    """Bring this checkpoint into memory while nobody waits."""
+
+    checkpoint: ModelRecord
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Draw:
+    """Draw this plan.
+
+    Attributes:
+        job_id: Whose progress it is.
+        plan: What to draw.
+        previews: Whether anybody wants to see how it goes.
+    """
+
+    job_id: str
+    plan: GenerationPlan
+    previews: bool = True
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ask:
+    """Somebody wants this job to stop."""
+
+    job_id: str
+    wish: Wish
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Leave:
+    """End this process after the current step."""
+
+
+ToWorker = Load | Draw | Ask | Leave
+
+# ------------------------------------------------------------------ worker to server
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ready:
+    """The engine is there; ``notes`` tell what was chosen for this machine, and why."""
+
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Unusable:
+    """There is no engine on this machine with these settings."""
+
+    failure: Failure
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Beat:
+    """The process is alive; memory in bytes by name."""
+
+    memory: tuple[tuple[str, int], ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Stepped:
+    """One denoising step has been taken; the numbers of ``modules.types.Step``."""
+
+    job_id: str
+    number: int
+    total: int
+    batch: int
+    batches: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Previewed:
+    """How the picture looks so far."""
+
+    job_id: str
+    png: bytes
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Drawn:
+    """One picture is finished."""
+
+    job_id: str
+    picture: Picture
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ended:
+    """The job is over; ``interrupted`` if somebody asked for it."""
+
+    job_id: str
+    interrupted: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Failed:
+    """The job cannot be done; ``details`` is the traceback for the log, if it was a surprise."""
+
+    job_id: str
+    failure: Failure
+    details: str = ""
+
+
+FromWorker = Ready | Unusable | Beat | Stepped | Previewed | Drawn | Ended | Failed
