@@ -1,13 +1,15 @@
 """Words to token ids with CLIP's own byte-pair vocabulary, which ships with the package.
 
 Without torch, so that the page can count tokens while the person types. The pipeline is the one of
-CLIP (github.com/openai/CLIP, ``simple_tokenizer.py``): lower case, single spaces, byte pairs.
+CLIP (github.com/openai/CLIP, ``simple_tokenizer.py``): broken Unicode mended, lower case, single
+spaces, byte pairs.
 """
 
 from functools import cache
 from importlib.resources import files
 from typing import Final
 
+import ftfy
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
 
 START: Final = 49406
@@ -51,7 +53,7 @@ def clip_tokenizer() -> Tokenizer:
 
 def token_ids(text: str) -> list[int]:
     """Return the ids of ``text`` without start and end, however long it is."""
-    return clip_tokenizer().encode(text, add_special_tokens=False).ids
+    return clip_tokenizer().encode(ftfy.fix_text(text), add_special_tokens=False).ids
 
 
 def token_word(token: int) -> str:

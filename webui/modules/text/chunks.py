@@ -1,0 +1,94 @@
+"""Weighted pieces of text into chunks of 77 tokens, as CLIP reads them. No torch."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from webui.modules.text.prompt import Piece, weighted
+from webui.modules.text.tokens import CHUNK, END, START, token_ids
+from webui.modules.types import TextRules
+
+COMMA: Final = 267
+"""The token of a comma at the end of a word."""
+
+LENGTH: Final = CHUNK + 2
+"""Tokens of a chunk with its start and end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """75 tokens between start and end, filled up with end; and what each counts.
+
+    Attributes:
+        tokens: 77 ids.
+        weights: 77 factors; 1 for start, end and filling.
+    """
+
+    tokens: tuple[int, ...]
+    weights: tuple[float, ...]
+
+
+EMPTY: Final = Chunk((START, *(END,) * (LENGTH - 1)), (1.0,) * LENGTH)
+"""The chunk of an empty text."""
+
+
+@dataclass(slots=True)
+class _Writer:
+    """Fills chunk after chunk."""
+
+    backtrack: int
+    chunks: list[Chunk] = field(default_factory=list[Chunk])
+    tokens: list[int] = field(default_factory=list[int])
+    weights: list[float] = field(default_factory=list[float])
+    after_comma: int = -1
+
+    def add(self, token: int, weight: float) -> None:
+        """Take one token; a full chunk ends first, at its last comma if that is near."""
+        if token == COMMA:
+            if len(self.tokens) == CHUNK:
+                self.end_chunk()
+            self.after_comma = len(self.tokens) + 1
+        elif len(self.tokens) == CHUNK:
+            self._break_at_comma()
+        self.tokens.append(token)
+        self.weights.append(weight)
+
+    def _break_at_comma(self) -> None:
+        """Move what follows the last comma to the next chunk, if it is at most ``backtrack``."""
+        place = self.after_comma
+        near = self.backtrack > 0 and place > 0 and CHUNK - (place - 1) <= self.backtrack
+        moved = (self.tokens[place:], self.weights[place:]) if near else ([], [])
+        if near:
+            del self.tokens[place:], self.weights[place:]
+        self.end_chunk()
+        self.tokens, self.weights = moved
+
+    def end_chunk(self) -> None:
+        """Fill the chunk up and begin the next."""
+        missing = CHUNK - len(self.tokens)
+        self.chunks.append(
+            Chunk(
+                (START, *self.tokens, *(END,) * (missing + 1)),
+                (1.0, *self.weights, *(1.0,) * (missing + 1)),
+            )
+        )
+        self.tokens, self.weights, self.after_comma = [], [], -1
+
+
+def chunks(text: str, rules: TextRules) -> list[Chunk]:
+    """Return the chunks of a text, at least one."""
+    writer = _Writer(rules.comma_backtrack)
+    for piece in pieces(text, rules):
+        if piece.ends_chunk:
+            writer.end_chunk()
+            continue
+        for token in token_ids(piece.text):
+            writer.add(token, piece.weight)
+    if writer.tokens or not writer.chunks:
+        writer.end_chunk()
+    return writer.chunks
+
+
+def pieces(text: str, rules: TextRules) -> Sequence[Piece]:
+    """Return the text's pieces under the chosen emphasis; "None" leaves brackets in the text."""
+    return [Piece(text, 1.0)] if rules.emphasis == "None" else weighted(text)
