@@ -1,0 +1,58 @@
+"""A model file as people see it: what it is, what stands beside it, why it is refused."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from webui.modules.types import ModelRecord
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Problem:
+    """Why a file is refused, in the words of ``modules/errors.py``."""
+
+    code: str
+    message: str
+    hint: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ModelCard:
+    """A model file as the page and the routes show it.
+
+    Attributes:
+        record: The file and what it is.
+        format: "safetensors", "pickle", "diffusers" ...; empty when refused.
+        old_hash: A1111's first kind of hash, 8 hex digits; empty for a folder.
+        metadata: Free texts of a safetensors file, from strangers.
+        description: For people, from a file beside it; likewise the next four.
+        notes: The owner's own.
+        vae: VAE that this checkpoint wants: "Automatic", "None", a file name, or empty.
+        suggested: Settings with which it draws well, under A1111's request field names.
+        trigger_words: Words that call what it has learned.
+        preview: A picture of what it draws.
+        problem: Why it is refused; None for a sound file.
+    """
+
+    record: ModelRecord
+    format: str = ""
+    old_hash: str = ""
+    metadata: Mapping[str, str] = field(default_factory=dict[str, str])
+    description: str = ""
+    notes: str = ""
+    vae: str = ""
+    suggested: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    trigger_words: str = ""
+    preview: Path | None = None
+    problem: Problem | None = None
+
+    @property
+    def title(self) -> str:
+        """``name [shorthash]``, or the bare name before the hash is known."""
+        return self.record.title
+
+    @property
+    def model_name(self) -> str:
+        """The name as one word: ``sub_folder_model``."""
+        return str(Path(self.record.name).with_suffix("")).replace("/", "_").replace("\\", "_")
