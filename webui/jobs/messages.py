@@ -51,12 +51,7 @@ class Ask:
     wish: Wish
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Leave:
-    """End this process after the current step."""
-
-
-ToWorker = Load | Draw | Ask | Leave
+ToWorker = Load | Draw | Ask
 
 # ------------------------------------------------------------------ worker to server
 

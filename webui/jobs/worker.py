@@ -1,0 +1,219 @@
+"""What runs inside the worker process: it owns the engine and lives as long as its server.
+
+Three threads: the main one draws, one listens to the server, one tells that the process is alive.
+Only here may a surprise be caught, because a surprise must cost one job and not the server.
+"""
+
+import os
+import queue
+import signal
+import threading
+import time
+import traceback
+from multiprocessing.connection import Connection
+from typing import TYPE_CHECKING, Final, assert_never
+
+from webui.jobs.messages import (
+    Ask,
+    Beat,
+    Draw,
+    Drawn,
+    Ended,
+    Failed,
+    FromWorker,
+    Load,
+    Previewed,
+    Ready,
+    Stepped,
+    ToWorker,
+    Unusable,
+    Wish,
+)
+from webui.jobs.pace import PreviewPace
+from webui.jobs.views import Failure
+from webui.modules.errors import OutOfMemoryError, WebuiError
+from webui.modules.types import SkipBatch, Step, StopDrawing
+from webui.settings import DeviceSettings, thread_count
+
+if TYPE_CHECKING:
+    from webui.modules.pipeline.engine import Engine
+
+BEAT_SECONDS: Final = 2.0
+"""How often the worker says that it is alive."""
+
+ORPHANED: Final = 3
+"""Exit code of a worker whose server is gone."""
+
+
+class _Dropped(Exception):  # noqa: N818 - a signal of the observer, not an error
+    """The job was cancelled: nothing of it is wanted."""
+
+
+def main(pipe: "Connection[FromWorker, ToWorker]", device: DeviceSettings) -> None:
+    """Draw what comes through the pipe until the server closes it."""
+    # Ctrl-C in a terminal reaches the whole group; the server decides when the worker ends.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    Worker(pipe).run(device)
+
+
+class Worker:
+    """One engine and the pipe to the server."""
+
+    def __init__(self, pipe: "Connection[FromWorker, ToWorker]") -> None:
+        self._pipe = pipe
+        self._sending = threading.Lock()
+        self._orders: queue.SimpleQueue[Load | Draw] = queue.SimpleQueue()
+        self._wishes: dict[str, Wish] = {}
+        self._memory: tuple[tuple[str, int], ...] = ()
+
+    def run(self, device: DeviceSettings) -> None:
+        """Build the engine, then carry out one order after the other."""
+        for task in (self._listen, self._beat):
+            threading.Thread(target=task, name=task.__name__, daemon=True).start()
+        try:
+            engine, notes = _engine(device)
+        except Exception as problem:  # noqa: BLE001 - whatever is wrong with torch, the page tells it
+            self._say(Unusable(failure=failure_of(problem)))
+            return
+        self._say(Ready(notes=notes))
+        while True:
+            order = self._orders.get()
+            if isinstance(order, Load):
+                self._load(engine, order)
+            else:
+                self._draw(engine, order)
+            self._memory = tuple(engine.memory().items())
+
+    # -------------------------------------------------------------------- main thread
+
+    def _load(self, engine: "Engine", order: Load) -> None:
+        try:
+            engine.load(order.checkpoint)
+        except Exception as problem:  # noqa: BLE001 - a broken first checkpoint must not end the worker
+            self._say(Failed(job_id="", failure=failure_of(problem), details=_details(problem)))
+        else:
+            self._say(Ended(job_id=""))
+
+    def _draw(self, engine: "Engine", order: Draw) -> None:
+        observer = _Observer(self, order)
+        try:
+            for picture in engine.draw(order.plan, observer):
+                self._say(Drawn(job_id=order.job_id, picture=picture))
+        except _Dropped:
+            self._say(Ended(job_id=order.job_id))
+        except Exception as problem:  # noqa: BLE001 - a surprise costs this job, not the next one
+            failed = Failed(
+                job_id=order.job_id, failure=failure_of(problem), details=_details(problem)
+            )
+            self._say(failed)
+        else:
+            self._say(Ended(job_id=order.job_id, interrupted=observer.interrupted))
+        self._wishes.pop(order.job_id, None)
+
+    def step_taken(self, order: Draw, step: Step) -> Wish | None:
+        """Tell the server about a step and return what the person wants, if anything."""
+        self._say(
+            Stepped(
+                job_id=order.job_id,
+                number=step.number,
+                total=step.total,
+                batch=step.batch,
+                batches=step.batches,
+            )
+        )
+        return self._wishes.pop(order.job_id, None)
+
+    def show(self, order: Draw, png: bytes) -> None:
+        """Send a preview to the server."""
+        self._say(Previewed(job_id=order.job_id, png=png))
+
+    # ------------------------------------------------------------------ other threads
+
+    def _listen(self) -> None:
+        try:
+            while True:
+                message = self._pipe.recv()
+                match message:
+                    case Ask(job_id=job_id, wish=wish):
+                        self._wishes[job_id] = wish
+                    case Load() | Draw():
+                        self._orders.put(message)
+                    case _:
+                        assert_never(message)
+        except (EOFError, OSError):
+            os._exit(ORPHANED)
+
+    def _beat(self) -> None:
+        while True:
+            self._say(Beat(memory=self._memory))
+            time.sleep(BEAT_SECONDS)
+
+    def _say(self, message: FromWorker) -> None:
+        try:
+            with self._sending:
+                self._pipe.send(message)
+        except OSError:
+            os._exit(ORPHANED)
+
+
+class _Observer:
+    """Stands beside the sampling loop: tells progress, shows previews, stops the job."""
+
+    def __init__(self, worker: Worker, order: Draw) -> None:
+        self._worker = worker
+        self._order = order
+        self._pace = PreviewPace()
+        self._pace.begin(now=time.monotonic())
+        self.interrupted = False
+
+    def __call__(self, step: Step) -> None:
+        match self._worker.step_taken(self._order, step):
+            case Wish.CANCEL:
+                raise _Dropped
+            case Wish.INTERRUPT:
+                self.interrupted = True
+                raise StopDrawing
+            case Wish.SKIP:
+                self.interrupted = True
+                raise SkipBatch
+            case None:
+                pass
+        began = time.monotonic()
+        if self._order.previews and step.number < step.total and self._pace.due(now=began):
+            self._worker.show(self._order, step.preview())
+            self._pace.made(began=began, now=time.monotonic())
+
+
+def failure_of(problem: BaseException) -> Failure:
+    """Put any error into the words that people and programs are told."""
+    if isinstance(problem, MemoryError):
+        message, hint = "the job does not fit into memory", "Use a smaller size or batch."
+        return Failure(code=OutOfMemoryError.code, message=message, hint=hint)
+    if isinstance(problem, WebuiError):
+        return Failure(
+            code=problem.code, message=str(problem), hint=problem.hint, value=problem.value
+        )
+    return Failure(
+        code=WebuiError.code,
+        message=f"something unforeseen went wrong: {type(problem).__name__}: {problem}"[:500],
+        hint="The log file in the data dir tells where; please report it.",
+    )
+
+
+def _details(problem: BaseException) -> str:
+    foreseen = isinstance(problem, WebuiError)
+    return "" if foreseen else "".join(traceback.format_exception(problem))
+
+
+def _engine(device: DeviceSettings) -> "tuple[Engine, tuple[str, ...]]":
+    """Import torch, which takes seconds, and build the engine."""
+    from webui.modules.device import choose
+    from webui.modules.pipeline.engine import Engine
+
+    chosen = choose(
+        device=device.device,
+        precision=device.precision,
+        attention=device.attention,
+        threads=thread_count(device),
+    )
+    return Engine(chosen), chosen.notes
