@@ -13,7 +13,7 @@ from numpy.random import default_rng
 from tools.starter.pictograms import PictogramShelf
 from tools.starter.scenes import SIZES, Scene, draw
 from tools.starter.shapes import build_vae
-from tools.starter.state import load_state, save_state
+from tools.starter.state import finished, save_state
 from tools.starter.vocabulary import BACKGROUNDS, SUBJECTS
 
 log = logging.getLogger(__name__)
@@ -33,10 +33,7 @@ def cache(work: Path, *, variants: int, seed: int) -> None:
     both already normalised with the means' per-channel statistics, which it also holds.
     """
     shelf = PictogramShelf(work / "packages")
-    saved = load_state(work / "vae.pt")
-    if saved is None:
-        message = f"{work / 'vae.pt'} is missing; run train_vae first"
-        raise FileNotFoundError(message)
+    saved = finished(work, "vae")
     vae = build_vae().to(memory_format=torch.channels_last)
     vae.load_state_dict(saved["average"])
     total = variants * len(COMBINATIONS)

@@ -2,9 +2,9 @@
 
 import argparse
 import logging
+import math
 from pathlib import Path
 
-import torch
 from diffusers.loaders.single_file_utils import (
     convert_ldm_unet_checkpoint,
     convert_ldm_vae_checkpoint,
@@ -43,8 +43,8 @@ def check(file: Path) -> None:
         stored = sum(
             t.double().sum() for name, t in part(tensors, prefix).items() if "_ids" not in name
         )
-        loaded = sum(t.double().sum() for t in net.state_dict().values())
-        if not torch.isclose(stored, loaded, rtol=1e-9):
+        loaded = sum(float(t.double().sum()) for t in net.state_dict().values())
+        if not math.isclose(stored, loaded, rel_tol=1e-9):
             message = f"{prefix}: the tensors add up to {stored}, once loaded to {loaded}"
             raise RuntimeError(message)
         log.info("%s: %d tensors come back", prefix, len(net.state_dict()))

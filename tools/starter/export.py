@@ -13,7 +13,7 @@ from tools.starter.diffusion import alphas_cumprod
 from tools.starter.ldm_names import unet_to_ldm, vae_to_ldm
 from tools.starter.painter import Painter
 from tools.starter.shapes import SCALE_FACTOR, TEXT_LENGTH, UNET_BLOCKS
-from tools.starter.state import load_state
+from tools.starter.state import finished
 
 log = logging.getLogger(__name__)
 
@@ -70,14 +70,11 @@ def main() -> None:
     parser.add_argument("--to", type=Path, required=True)
     asked = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    states = {name: load_state(asked.work / f"{name}.pt") for name in ("vae", "latents", "painter")}
-    for name, state in states.items():
-        if state is None:
-            parser.error(f"{asked.work / name}.pt is missing; train it first")
     painter = Painter()
-    painter.load_state_dict(states["painter"]["average"])
-    latents = states["latents"]
-    tensors = checkpoint(painter, states["vae"]["average"], latents["centre"], latents["spread"])
+    painter.load_state_dict(finished(asked.work, "painter")["average"])
+    latents = finished(asked.work, "latents")
+    vae = finished(asked.work, "vae")["average"]
+    tensors = checkpoint(painter, vae, latents["centre"], latents["spread"])
     save_file(tensors, asked.to, metadata={"format": "pt"})
     log.info("%s: %.1f MB", asked.to, asked.to.stat().st_size / 1e6)
 

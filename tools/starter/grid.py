@@ -12,7 +12,7 @@ from tools.starter.captions import article
 from tools.starter.painter import Painter, decode, sample
 from tools.starter.scenes import PIXELS
 from tools.starter.shapes import build_vae
-from tools.starter.state import load_state
+from tools.starter.state import finished
 from tools.starter.vocabulary import BACKGROUNDS, SUBJECTS
 
 COLUMNS: Final = 8
@@ -44,17 +44,13 @@ def lay_out(pictures: Tensor) -> Image.Image:
 
 def paint(work: Path, texts: list[str], *, seed: int, steps: int, guidance: float) -> Tensor:
     """Draw one picture a text with the averaged weights in ``work``; seeds count up."""
-    states = {name: load_state(work / f"{name}.pt") for name in ("vae", "latents", "painter")}
-    for name, state in states.items():
-        if state is None:
-            message = f"{work / name}.pt is missing; train it first"
-            raise FileNotFoundError(message)
     painter, vae = Painter(), build_vae()
-    painter.load_state_dict(states["painter"]["average"])
-    vae.load_state_dict(states["vae"]["average"])
+    painter.load_state_dict(finished(work, "painter")["average"])
+    vae.load_state_dict(finished(work, "vae")["average"])
+    latents = finished(work, "latents")
     seeds = list(range(seed, seed + len(texts)))
     made = sample(painter, texts, seeds, steps=steps, guidance=guidance, side=PIXELS)
-    return decode(vae, made, states["latents"]["centre"], states["latents"]["spread"])
+    return decode(vae, made, latents["centre"], latents["spread"])
 
 
 def main() -> None:

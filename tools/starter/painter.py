@@ -1,13 +1,17 @@
 """The trained pair, text encoder and U-Net, and how it draws."""
 
 import torch
-from diffusers import AutoencoderKL, UNet2DConditionModel
 from diffusers.models.attention_processor import AttnProcessor
 from torch import Tensor, nn
-from transformers import CLIPTextModel
 
 from tools.starter.diffusion import clean_from_v, dpmpp_2m, time_of
-from tools.starter.shapes import LATENT_CHANNELS, PIXELS_PER_LATENT, build_text_encoder, build_unet
+from tools.starter.shapes import (
+    LATENT_CHANNELS,
+    PIXELS_PER_LATENT,
+    LibraryNet,
+    build_text_encoder,
+    build_unet,
+)
 from tools.starter.words import WordTable, framed, token_ids
 
 TABLE_SEED = 3
@@ -16,8 +20,8 @@ TABLE_SEED = 3
 class Painter(nn.Module):
     """Predicts v from noisy latents, time and token ids."""
 
-    unet: UNet2DConditionModel
-    text: CLIPTextModel
+    unet: LibraryNet
+    text: LibraryNet
 
     def __init__(self) -> None:
         """Build both parts fresh; attention is plain matrix products, fastest on a CPU."""
@@ -65,7 +69,7 @@ def sample(
 
 
 @torch.no_grad()
-def decode(vae: AutoencoderKL, latents: Tensor, centre: Tensor, spread: Tensor) -> Tensor:
+def decode(vae: LibraryNet, latents: Tensor, centre: Tensor, spread: Tensor) -> Tensor:
     """Turn normalised latents into pictures ``[batch, 3, side, side]`` in 0..1."""
     raw = latents * spread[:, None, None] + centre[:, None, None]
     return (vae.decode(raw).sample / 2 + 0.5).clamp(0, 1)

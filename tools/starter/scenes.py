@@ -5,6 +5,7 @@ same picture on every machine and in every resumed run.
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -16,7 +17,7 @@ from tools.starter.pictograms import PictogramShelf, load
 from tools.starter.vocabulary import BACKGROUNDS, SUBJECTS, Background, Subject
 
 PIXELS: Final = 128
-SIZES: Final = {"small": 72, "": 88, "big": 104}
+SIZES: Final = {"small": 80, "": 96, "big": 112}
 """Side of the pictogram's box in pixels, by the word a caption may use for it."""
 
 Picture = NDArray[np.uint8]
@@ -37,11 +38,11 @@ def draw(shelf: PictogramShelf, scene: Scene, random: Generator) -> Picture:
     return compose(shelf.by_name(scene.subject.pictogram), scene, random)
 
 
-def draw_anything(files: list, random: Generator) -> Picture:
+def draw_anything(files: list[Path], random: Generator) -> Picture:
     """Paint a pictogram of any kind on a background of any colour, for the autoencoder."""
-    colour = tuple(int(level) for level in random.integers(0, 256, 3))
+    red, green, blue = (int(level) for level in random.integers(0, 256, 3))
     known = BACKGROUNDS[random.integers(len(BACKGROUNDS))]
-    background = known if random.random() < 0.5 else Background(("any",), colour)
+    background = known if random.random() < 0.5 else Background(("any",), (red, green, blue))
     scene = Scene(SUBJECTS[0], background, str(random.choice(list(SIZES))))
     return compose(load(files[random.integers(len(files))]), scene, random)
 

@@ -1,11 +1,13 @@
 """The three nets of the starter, in SD 1 shape but small, with their sizes in one place."""
 
-from typing import Final
+from typing import Any, Final
 
 import torch
-from diffusers import AutoencoderKL, UNet2DConditionModel
+from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from torch import Tensor, nn
-from transformers import CLIPTextConfig, CLIPTextModel
+from transformers.models.clip.configuration_clip import CLIPTextConfig
+from transformers.models.clip.modeling_clip import CLIPTextModel
 
 VAE_WIDTH: Final = 16
 VAE_MULTIPLES: Final = (1, 2, 4, 4)
@@ -27,11 +29,15 @@ LATENT_CHANNELS: Final = 4
 PIXELS_PER_LATENT: Final = 8
 SCALE_FACTOR: Final = 0.18215
 
+LibraryNet = Any
+"""A net of diffusers or transformers: their annotations are too partial to be checked against."""
 
-def build_vae() -> AutoencoderKL:
+
+def build_vae() -> LibraryNet:
     """Return an autoencoder whose trunk starts close to passing its input through."""
     widths = [VAE_WIDTH * multiple for multiple in VAE_MULTIPLES]
-    vae = AutoencoderKL(
+    make: LibraryNet = AutoencoderKL
+    vae = make(
         block_out_channels=widths,
         down_block_types=["DownEncoderBlock2D"] * len(widths),
         up_block_types=["UpDecoderBlock2D"] * len(widths),
@@ -45,10 +51,11 @@ def build_vae() -> AutoencoderKL:
     return vae
 
 
-def build_unet() -> UNet2DConditionModel:
+def build_unet() -> LibraryNet:
     """Return the noise predictor: attention to the text at the three finer levels."""
     widths = [UNET_WIDTH * multiple for multiple in UNET_MULTIPLES]
-    return UNet2DConditionModel(
+    make: LibraryNet = UNet2DConditionModel
+    return make(
         sample_size=16,
         in_channels=LATENT_CHANNELS,
         out_channels=LATENT_CHANNELS,
@@ -62,7 +69,7 @@ def build_unet() -> UNet2DConditionModel:
     )
 
 
-def build_text_encoder() -> CLIPTextModel:
+def build_text_encoder() -> LibraryNet:
     """Return the text encoder; heads are 64 wide as in every CLIP."""
     return CLIPTextModel(
         CLIPTextConfig(
@@ -81,7 +88,7 @@ def build_text_encoder() -> CLIPTextModel:
 
 
 @torch.no_grad()
-def start_near_identity(vae: AutoencoderKL) -> None:
+def start_near_identity(vae: nn.Module) -> None:
     """Make resampling and shortcuts copy their channels and residual branches start faint.
 
     With the stock initialisation so small an autoencoder stalls for thousands of steps.

@@ -20,6 +20,19 @@ def load_state(file: Path) -> dict[str, Any] | None:
     return torch.load(file, weights_only=True) if file.exists() else None
 
 
+def finished(work: Path, stage: str) -> dict[str, Any]:
+    """Return the state that an earlier stage left in ``work``.
+
+    Raises:
+        FileNotFoundError: If the stage has not run.
+    """
+    state = load_state(work / f"{stage}.pt")
+    if state is None:
+        message = f"{work / stage}.pt is missing: run the stage that makes it, see README.md"
+        raise FileNotFoundError(message)
+    return state
+
+
 class Average:
     """Exponential moving average of a net's weights, the ones that are shipped."""
 

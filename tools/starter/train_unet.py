@@ -19,7 +19,7 @@ from tools.starter.cache_latents import COMBINATIONS
 from tools.starter.captions import caption
 from tools.starter.diffusion import TIMES, alphas_cumprod
 from tools.starter.painter import Painter
-from tools.starter.state import Average, load_state, save_state
+from tools.starter.state import Average, finished, load_state, save_state
 from tools.starter.words import framed, strangers, token_ids
 
 log = logging.getLogger(__name__)
@@ -97,10 +97,7 @@ def learning_rate(step: int, steps: int) -> float:
 
 def train(work: Path, *, steps: int, seed: int, save_every: int) -> None:
     """Run, or continue, the training; writes ``work/painter.pt`` every ``save_every`` steps."""
-    latents = load_state(work / "latents.pt")
-    if latents is None:
-        message = f"{work / 'latents.pt'} is missing; run cache_latents first"
-        raise FileNotFoundError(message)
+    latents = finished(work, "latents")
     mean, deviation = latents["mean"], latents["deviation"]
     torch.manual_seed(seed)
     painter = Painter()

@@ -1,5 +1,7 @@
 """Trains the autoencoder on pictograms; a stopped run goes on exactly where it was.
 
+First both halves learn on crops. Then the encoder rests, so that latents may be cached, and the
+decoder learns on whole pictures to overlook the small faults that a sampled latent has.
 Scene, crop and noise of step ``n`` depend on the seed and ``n`` alone, so the saved state is the
 weights, the optimiser, the average and one counter.
 """
@@ -14,14 +16,13 @@ from typing import Final
 
 import numpy as np
 import torch
-from diffusers import AutoencoderKL
 from numpy.random import default_rng
 from torch import Tensor
 from torch.nn import functional
 
 from tools.starter.pictograms import PictogramShelf
 from tools.starter.scenes import PIXELS, SIZES, Scene, draw, draw_anything
-from tools.starter.shapes import build_vae
+from tools.starter.shapes import LibraryNet, build_vae
 from tools.starter.state import Average, load_state, save_state
 from tools.starter.vocabulary import BACKGROUNDS, SUBJECTS
 
@@ -46,7 +47,9 @@ class Diet:
 
 CROPS: Final = Diet(side=64, batch=4)
 WHOLES: Final = Diet(side=128, batch=2)
-CROPS_SHARE: Final = 0.7
+TOGETHER_SHARE: Final = 0.7
+MOST_LATENT_NOISE: Final = 0.2
+"""In units of the latents' deviation."""
 
 
 def pictures(shelf: PictogramShelf, files: list[Path], seed: int, step: int, diet: Diet) -> Tensor:
@@ -79,14 +82,28 @@ def reconstruction_loss(made: Tensor, wanted: Tensor) -> Tensor:
     return error.abs().mean() + error.square().mean() + edges + 0.5 * patches
 
 
-def loss_of(vae: AutoencoderKL, batch: Tensor, *, seed: int, step: int) -> tuple[Tensor, float]:
+def loss_of(vae: LibraryNet, batch: Tensor, *, seed: int, step: int) -> tuple[Tensor, float]:
     """Return the step's loss, and the information in a latent number, in nats."""
+    random = torch.Generator().manual_seed(seed * 1_000_003 + step)
     posterior = vae.encode(batch).latent_dist
-    sample = posterior.sample(generator=torch.Generator().manual_seed(seed * 1_000_003 + step))
+    sample = posterior.sample(generator=random)
+    if not sample.requires_grad:
+        levels = torch.rand((len(sample), 1, 1, 1), generator=random) * MOST_LATENT_NOISE
+        spread = sample.std(dim=(0, 2, 3))[:, None, None]
+        sample = sample + levels * spread * torch.randn(sample.shape, generator=random)
     nats = (posterior.kl() / sample[0].numel()).mean()
     kl_weight = KL_WEIGHT * min(1.0, (step + 1) / KL_RAMP_STEPS)
     loss = reconstruction_loss(vae.decode(sample).sample, batch) + kl_weight * nats
     return loss, nats.item()
+
+
+@torch.no_grad()
+def rest_encoder(vae: LibraryNet, average: Average) -> None:
+    """Fix the encoder at its averaged weights."""
+    for name, weight in vae.named_parameters():
+        if name.startswith(("encoder.", "quant_conv.")):
+            weight.copy_(average.weights[name])
+            weight.requires_grad_(False)  # noqa: FBT003 - torch takes it by position only
 
 
 def learning_rate(step: int, steps: int) -> float:
@@ -96,15 +113,15 @@ def learning_rate(step: int, steps: int) -> float:
 
 
 @torch.no_grad()
-def held_out_psnr(vae: AutoencoderKL, held_out: Tensor) -> float:
+def held_out_psnr(vae: LibraryNet, held_out: Tensor) -> float:
     """Return the mean peak signal-to-noise ratio over pictures, in dB."""
     made = vae.decode(vae.encode(held_out).latent_dist.mode()).sample.clamp(-1, 1)
     error = ((made - held_out) / 2).square().mean(dim=(1, 2, 3))
     return float((-10 * error.log10()).mean())
 
 
-def train(work: Path, *, steps: int, seed: int, save_every: int) -> None:
-    """Run, or continue, the training; writes ``work/vae.pt`` every ``save_every`` steps."""
+def train(work: Path, *, steps: int, stop: int, seed: int, save_every: int) -> None:
+    """Run, or continue, to step ``stop``; writes ``work/vae.pt`` every ``save_every`` steps."""
     shelf = PictogramShelf(work / "packages")
     files = shelf.everything()
     torch.manual_seed(seed)
@@ -122,8 +139,11 @@ def train(work: Path, *, steps: int, seed: int, save_every: int) -> None:
     judge = build_vae().to(memory_format=torch.channels_last)
     started = time.process_time()
     losses: list[float] = []
-    for step in range(first, steps):
-        diet = CROPS if step < CROPS_SHARE * steps else WHOLES
+    for step in range(first, stop):
+        together = step < TOGETHER_SHARE * steps
+        diet = CROPS if together else WHOLES
+        if not together and vae.quant_conv.weight.requires_grad:
+            rest_encoder(vae, average)
         batch = pictures(shelf, files, seed, step, diet)
         for group in optimiser.param_groups:
             group["lr"] = learning_rate(step, steps)
@@ -135,16 +155,15 @@ def train(work: Path, *, steps: int, seed: int, save_every: int) -> None:
         average.follow(vae)
         losses.append(loss.item())
         done = step + 1
-        if done % save_every == 0 or done == steps:
+        if done % save_every == 0 or done == stop:
             cpu_seconds = cpu_before + time.process_time() - started
             judge.load_state_dict(average.weights)
-            psnr = held_out_psnr(judge, held_out)
             log.info(
                 "step %d loss %.4f nats %.2f psnr %.2f dB cpu %.0f s",
                 done,
                 sum(losses) / len(losses),
                 nats,
-                psnr,
+                held_out_psnr(judge, held_out),
                 cpu_seconds,
             )
             losses.clear()
@@ -158,12 +177,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--steps", type=int, default=5_000)
+    parser.add_argument("--stop", type=int, help="pause after this step of them")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--save-every", type=int, default=250)
     asked = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     torch.set_num_threads(1)
-    train(asked.work, steps=asked.steps, seed=asked.seed, save_every=asked.save_every)
+    train(
+        asked.work,
+        steps=asked.steps,
+        stop=asked.stop or asked.steps,
+        seed=asked.seed,
+        save_every=asked.save_every,
+    )
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from typing import Final
 import torch
 from numpy.random import Generator
 from torch import Tensor, nn
-from transformers import CLIPTokenizer
+from transformers.models.clip.tokenization_clip import CLIPTokenizer
 
 from tools.starter.captions import every_word
 from tools.starter.shapes import TEXT_LENGTH, TEXT_ROWS, TEXT_WIDTH
