@@ -38,7 +38,7 @@ check_python(sys.version_info[:2])
 ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 STAMP = VENV / "atelier.json"  # written last: what is completely installed
-UNFINISHED = VENV / "unfinished"  # there while packages are being installed
+UNFINISHED = VENV / "unfinished"  # there while packages are being unpacked
 RUN, TEST = "requirements.lock", "requirements-test.lock"
 
 COMMANDS = ("serve", "setup", "test", "generate", "train", "inspect", "bench")
@@ -146,7 +146,6 @@ def set_up(lock: str, torch_index: str | None) -> None:
         check_space(shutil.disk_usage(ROOT).free, fresh=fresh, torch_index=torch_index)
         if fresh:
             make_environment()
-        UNFINISHED.touch()
         STAMP.unlink(missing_ok=True)
         if torch_index and (fresh or torch_index != before):
             print(f"PyTorch from {torch_index}")
@@ -155,7 +154,7 @@ def set_up(lock: str, torch_index: str | None) -> None:
         install(*others, "-r", str(ROOT / lock))
         done = {name: fingerprint(name) for name in (RUN, lock)}  # TEST holds all that RUN holds
         STAMP.write_text(json.dumps({**done, "torch_index_url": torch_index}), encoding="utf-8")
-        UNFINISHED.unlink()
+        UNFINISHED.unlink(missing_ok=True)
 
 
 def hand_over(command: str, flags: list[str]) -> int:
@@ -286,7 +285,12 @@ def install(*what: str) -> None:
         errors="replace",
         env={**os.environ, "PYTHONUTF8": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1"},
     ) as process:
-        said = follow(process, total=count(Path(what[-1])), echo=bool(fast))
+        try:
+            said = follow(process, total=count(Path(what[-1])), echo=bool(fast))
+        except KeyboardInterrupt:
+            process.terminate()  # it was told as well, but may be slow to end,
+            process.wait()  # and the next start must not meet it
+            raise
     if process.returncode:
         raise explained("\n".join(said))
 
@@ -322,6 +326,7 @@ def follow(process: "subprocess.Popen[str]", *, total: int, echo: bool) -> list[
         elif size:
             print(f"            {size[1]} to fetch)", flush=True)
         elif line.startswith("Installing collected packages:"):
+            UNFINISHED.touch()  # from here on a kill leaves a half-made environment
             unpacking = installed() + line.count(",") + 1
             print("  all fetched; unpacking", flush=True)
         elif echo:
@@ -337,7 +342,8 @@ def pump(process: "subprocess.Popen[str]", lines: "queue.Queue[str | None]") -> 
 
 def installed() -> int:
     """Return how many packages the environment holds so far."""
-    return sum(1 for _ in VENV.glob("[Ll]ib/**/site-packages/*.dist-info"))
+    library = "Lib" if os.name == "nt" else "lib/python{}.{}".format(*sys.version_info)
+    return sum(1 for _ in (VENV / library / "site-packages").glob("*.dist-info"))
 
 
 def explained(said: str) -> SetupError:
