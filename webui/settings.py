@@ -23,18 +23,6 @@ from webui.modules.errors import SettingsError, StorageError
 
 ENVIRONMENT_PREFIX: Final = "ATELIER_"
 
-ModelFolder = Literal["checkpoints", "vae", "lora", "hypernetworks", "embeddings", "esrgan"]
-
-MODEL_FOLDERS: Final[Mapping[ModelFolder, str]] = {
-    "checkpoints": "models/Stable-diffusion",
-    "vae": "models/VAE",
-    "lora": "models/Lora",
-    "hypernetworks": "models/hypernetworks",
-    "embeddings": "embeddings",
-    "esrgan": "models/ESRGAN",
-}
-"""Where each kind of model lies under a data dir, ours or A1111's."""
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Folders:
@@ -55,37 +43,6 @@ class Folders:
     lora_dir: Path | None = None
     hypernetwork_dir: Path | None = None
     embeddings_dir: Path | None = None
-
-    @property
-    def checkpoints(self) -> tuple[Path, ...]:
-        """Folders of checkpoints; the first one is ours."""
-        return self._all("checkpoints", self.ckpt_dir)
-
-    @property
-    def vae(self) -> tuple[Path, ...]:
-        """Folders of VAE files; the first one is ours."""
-        return self._all("vae", self.vae_dir)
-
-    @property
-    def lora(self) -> tuple[Path, ...]:
-        """Folders of LoRA files; the first one is ours."""
-        lycoris = () if self.a1111_home is None else (self.a1111_home / "models" / "LyCORIS",)
-        return self._all("lora", self.lora_dir) + lycoris
-
-    @property
-    def hypernetworks(self) -> tuple[Path, ...]:
-        """Folders of hypernetworks; the first one is ours."""
-        return self._all("hypernetworks", self.hypernetwork_dir)
-
-    @property
-    def embeddings(self) -> tuple[Path, ...]:
-        """Folders of embeddings; the first one is ours."""
-        return self._all("embeddings", self.embeddings_dir)
-
-    @property
-    def esrgan(self) -> tuple[Path, ...]:
-        """Folders of upscalers; the first one is ours."""
-        return self._all("esrgan", None)
 
     @property
     def outputs(self) -> Path:
@@ -111,11 +68,6 @@ class Folders:
     def log_file(self) -> Path:
         """Where the server tells what went wrong."""
         return self.data_dir / "atelier.log"
-
-    def _all(self, kind: ModelFolder, extra: Path | None) -> tuple[Path, ...]:
-        homes = (self.data_dir,) if self.a1111_home is None else (self.data_dir, self.a1111_home)
-        ours, *others = (home / MODEL_FOLDERS[kind] for home in homes)
-        return (ours, *(() if extra is None else (extra,)), *others)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

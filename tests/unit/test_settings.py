@@ -151,20 +151,3 @@ def test_people_can_stand_in_a_file(tmp_path) -> None:
 def test_a_login_without_password_is_refused(tmp_path) -> None:
     with pytest.raises(SettingsError, match="anna"):
         load_from(tmp_path, server__listen=True, server__auth=("anna",))
-
-
-def test_folders_of_an_a1111_tree_are_read_after_ours(tmp_path) -> None:
-    home, more = tmp_path / "a1111", tmp_path / "more"
-
-    folders = load_from(tmp_path, folders__a1111_home=home, folders__lora_dir=more).folders
-
-    assert folders.checkpoints == (
-        tmp_path / "models/Stable-diffusion",
-        home / "models/Stable-diffusion",
-    )
-    assert folders.lora == (
-        tmp_path / "models/Lora",
-        more,
-        home / "models/Lora",
-        home / "models/LyCORIS",
-    )

@@ -39,8 +39,8 @@ class Bell:
         """How often it has rung."""
         return self._rings
 
-    def wait(self, rings: int, *, timeout: float) -> None:
-        """Block until it has rung more often than ``rings``, or the time in seconds is up."""
+    def wait(self, rings: int, *, timeout: float | None) -> None:
+        """Block until it has rung more often than ``rings``, or the seconds are over."""
         with self._changed:
             self._changed.wait_for(lambda: self._rings > rings, timeout)
 

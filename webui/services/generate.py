@@ -1,55 +1,148 @@
 """Wishes for pictures: submit, follow, stop, collect."""
 
-from collections.abc import AsyncIterator
+import asyncio
+import json
+import time
+from collections.abc import AsyncGenerator, Callable
+from dataclasses import dataclass, replace
+from random import Random
 
-from webui.jobs.views import JobView
-from webui.library.history import PictureView
+from pydantic import TypeAdapter
+
+from webui.jobs.bell import Bell
+from webui.jobs.executor import Executor
+from webui.jobs.messages import Wish
+from webui.jobs.plans import encode
+from webui.jobs.queue import NewJob, Queue
+from webui.jobs.views import JobState, JobView
+from webui.library.history import History, PictureView
+from webui.modules.types import GenerationPlan
 from webui.services.requests import GenerationRequest
+
+__all__ = ["Drawing", "JobView", "Office"]
+
+Settle = Callable[[GenerationRequest, Random], GenerationPlan]
+"""Turns a wish into a plan with what holds now."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Office:
+    """What picture jobs are made of."""
+
+    queue: Queue
+    executor: Executor
+    bell: Bell
+    history: History
+    settle: Settle
 
 
 class Drawing:
-    """Everything that can be done with picture jobs; each person reaches their own."""
+    """Everything that can be done with picture jobs; each person reaches their own.
+
+    Methods that name a job raise UnknownJobError if there is none, or if it is somebody else's.
+    """
+
+    def __init__(self, office: Office, *, random: Random) -> None:
+        self._queue = office.queue
+        self._executor = office.executor
+        self._bell = office.bell
+        self._history = office.history
+        self._settle = office.settle
+        self._random = random
 
     def submit(self, request: GenerationRequest, *, owner: str, key: str = "") -> JobView:
-        """Settle the request and put it into the queue; the same key twice is one job."""
-        raise NotImplementedError
+        """Settle the request and put it into the queue; the same key twice is one job.
+
+        Raises:
+            RequestError: If something is unknown or outside its range; the message names it.
+            ModelError: If the checkpoint or VAE is refused; the message says why.
+            QueueFullError: If this person has too many jobs that wait or run.
+            StorageError: If it cannot be written down.
+        """
+        known = self._queue.find_key(owner, key) if key else None
+        if known is None:
+            plan = self._settle(request, self._random)
+            wish = TypeAdapter(GenerationRequest).dump_python(request, mode="json")
+            job = NewJob(
+                kind="generate",
+                owner=owner,
+                request=json.dumps(wish),
+                plan=encode(plan),
+                key=key,
+                notes=plan.notes,
+            )
+            known = self._queue.add(job)
+            self._executor.wake()
+            self._bell.ring()
+        return self.view(known, owner=owner)
 
     def view(self, job_id: str, *, owner: str) -> JobView:
-        """Return the job as it is now; UnknownJobError if it is not this person's."""
-        raise NotImplementedError
+        """Return the job as it is now."""
+        return self._with_progress(self._queue.view(job_id, owner=owner))
 
     def active(self, *, owner: str) -> list[JobView]:
         """Return this person's running and waiting jobs, oldest first."""
-        raise NotImplementedError
+        return [self._with_progress(view) for view in self._queue.active(owner=owner)]
 
     def recent(self, *, owner: str, limit: int = 20) -> list[JobView]:
         """Return this person's last jobs, newest first."""
-        raise NotImplementedError
+        return [self._with_progress(view) for view in self._queue.recent(owner=owner, limit=limit)]
 
     def wait(self, job_id: str, *, owner: str, timeout: float | None = None) -> JobView:
-        """Block until the job has ended or the time is up; returns the job as it is then."""
-        raise NotImplementedError
+        """Block until the job has ended or the time is up; return the job as it is then."""
+        end = None if timeout is None else time.monotonic() + timeout
+        while True:
+            rings = self._bell.rings
+            view = self.view(job_id, owner=owner)
+            left = None if end is None else end - time.monotonic()
+            if view.state.ended or (left is not None and left <= 0):
+                return view
+            self._bell.wait(rings, timeout=left)
 
-    def follow(self, job_id: str, *, owner: str) -> AsyncIterator[JobView]:
+    async def follow(self, job_id: str, *, owner: str) -> AsyncGenerator[JobView]:
         """Yield the job at once and after each change, until it has ended."""
-        raise NotImplementedError
+        with self._bell.heard(job_id) as woken:
+            last = None
+            while last is None or not last.state.ended:
+                woken.clear()
+                view = await asyncio.to_thread(self.view, job_id, owner=owner)
+                if view != last:
+                    yield view
+                    last = view
+                if not view.state.ended:
+                    await woken.wait()
 
     def preview(self, job_id: str, *, owner: str) -> bytes | None:
         """Return the latest preview as PNG; None while there is none."""
-        raise NotImplementedError
+        self._queue.view(job_id, owner=owner)
+        return self._executor.preview(job_id)
 
     def interrupt(self, job_id: str, *, owner: str) -> None:
-        """End the job now and keep what is drawn so far."""
-        raise NotImplementedError
+        """End the job now and keep what is drawn so far; a waiting job is dropped."""
+        if self._queue.view(job_id, owner=owner).state is JobState.QUEUED:
+            self.cancel(job_id, owner=owner)
+        else:
+            self._executor.ask(job_id, Wish.INTERRUPT)
 
     def skip(self, job_id: str, *, owner: str) -> None:
         """End this batch now and go on with the next."""
-        raise NotImplementedError
+        self._queue.view(job_id, owner=owner)
+        self._executor.ask(job_id, Wish.SKIP)
 
     def cancel(self, job_id: str, *, owner: str) -> None:
         """Drop the job, waiting or running."""
-        raise NotImplementedError
+        self._queue.view(job_id, owner=owner)
+        if self._queue.cancel(job_id):
+            self._executor.ask(job_id, Wish.CANCEL)
+        self._bell.ring()
 
     def pictures(self, job_id: str, *, owner: str) -> list[PictureView]:
         """Return the finished pictures of a job, saved or not, in drawing order."""
-        raise NotImplementedError
+        self._queue.view(job_id, owner=owner)
+        return self._history.of_job(job_id, owner=owner)
+
+    def _with_progress(self, view: JobView) -> JobView:
+        if view.state is not JobState.RUNNING:
+            return view
+        progress = self._executor.progress(view.id)
+        return view if progress is None else replace(view, progress=progress)

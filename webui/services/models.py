@@ -1,11 +1,22 @@
 """The model files of this server, found by any name that A1111 would understand."""
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
-from webui.library.index import ModelCard
-from webui.modules.types import ModelRecord
+from webui.library.cards import ModelCard
+from webui.library.folders import FOLDERS, ModelFolders
+from webui.library.index import ModelIndex
+from webui.library.sidecars import read_sidecars
+from webui.library.vae_choice import choose_vae
+from webui.modules.errors import ModelFileError, UnknownNameError, WebuiError
+from webui.modules.types import ModelKind, ModelRecord
+from webui.modules.weights.describe import describe
+from webui.settings import Folders
+
+__all__ = ["Inspection", "ModelCard", "Models", "Suggested", "model_folders"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -22,7 +33,20 @@ class Suggested:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Inspection:
-    """What a file is; the fields of ``inspect --json``."""
+    """What a file is; the fields of ``inspect --json``.
+
+    Attributes:
+        path: The file as it was named.
+        kind: One of the kinds of model files, or "unknown".
+        family: For a LoRA its method, for others the architecture.
+        format: How the tensors are packed.
+        sha256: Hash of the whole file; empty for a folder or a refused file.
+        trigger_words: Words that call what it has learned.
+        applies: Share of its tensors that fit the given checkpoint; None without one.
+        verdict: One sentence for people.
+        hint: What to do with it.
+        error: ``code``, ``message`` and ``hint`` if the file is refused.
+    """
 
     path: str
     kind: str = "unknown"
@@ -36,33 +60,178 @@ class Inspection:
     error: Mapping[str, str] | None = None
 
 
+def model_folders(folders: Folders) -> ModelFolders:
+    """Return the folders of each kind: ours first, then the named one, then those of A1111."""
+    named = {
+        ModelKind.CHECKPOINT: folders.ckpt_dir,
+        ModelKind.VAE: folders.vae_dir,
+        ModelKind.LORA: folders.lora_dir,
+        ModelKind.HYPERNETWORK: folders.hypernetwork_dir,
+        ModelKind.EMBEDDING: folders.embeddings_dir,
+    }
+    found: dict[ModelKind, tuple[Path, ...]] = {}
+    for rule in FOLDERS:
+        extra = named.get(rule.kind)
+        found[rule.kind] = (folders.data_dir / rule.folder, *(() if extra is None else (extra,)))
+        if folders.a1111_home is not None:
+            found[rule.kind] += (folders.a1111_home / rule.folder,)
+    if folders.a1111_home is not None:
+        found[ModelKind.LORA] += (folders.a1111_home / "models" / "LyCORIS",)
+    return found
+
+
 class Models:
     """Everything that can be asked about model files."""
 
+    def __init__(self, index: ModelIndex) -> None:
+        self._index = index
+
     def checkpoints(self) -> list[ModelCard]:
-        """Return the checkpoints in A1111's order."""
-        raise NotImplementedError
+        """Return the checkpoints in A1111's order, refused ones among them."""
+        return self._index.cards(ModelKind.CHECKPOINT)
 
     def vaes(self) -> list[ModelCard]:
-        """Return the VAE files."""
-        raise NotImplementedError
+        """Return the VAE files, refused ones among them."""
+        return self._index.cards(ModelKind.VAE)
 
     def refresh(self) -> None:
         """Look at the folders again, now."""
-        raise NotImplementedError
+        self._index.refresh()
+        self.checkpoints()
+        self.vaes()
 
-    def find_checkpoint(self, name: str) -> ModelRecord:
-        """Return the checkpoint of this name, hash or title; UnknownNameError if there is none."""
-        raise NotImplementedError
+    def find_checkpoint(self, name: str, *, exactly: bool = False) -> ModelRecord:
+        """Return the checkpoint of this name, hash or title.
 
-    def find_vae(self, name: str, *, checkpoint: ModelRecord) -> ModelRecord | None:
-        """Return the VAE file to use; None for the one baked into the checkpoint."""
-        raise NotImplementedError
+        Raises:
+            UnknownNameError: If there is none.
+            ModelError: If the file is refused; the message says why.
+        """
+        return self._index.usable(ModelKind.CHECKPOINT, name, exactly=exactly)
+
+    def selected(self, name: str) -> ModelRecord:
+        """Return the checkpoint that the option ``sd_model_checkpoint`` means.
+
+        As in A1111, the first usable one stands in for one that is gone.
+
+        Raises:
+            UnknownNameError: If there is no usable checkpoint at all.
+        """
+        if name:
+            try:
+                return self.find_checkpoint(name, exactly=True)
+            except UnknownNameError:
+                pass
+        for card in self.checkpoints():
+            if card.problem is None:
+                return self._index.hashed(card.record)
+        message = "there is no checkpoint to draw with"
+        hint = "Put a .safetensors file into models/Stable-diffusion; no restart is needed."
+        raise UnknownNameError(message, hint=hint, value=name)
+
+    def find_vae(
+        self, name: str, *, checkpoint: ModelRecord, overrides: bool = True
+    ) -> ModelRecord | None:
+        """Return the VAE file to use; None for the one baked into the checkpoint.
+
+        Args:
+            name: "Automatic", "None" or a file name.
+            checkpoint: The main model.
+            overrides: A named VAE goes before the one that the checkpoint wants.
+
+        Raises:
+            UnknownNameError: If there is none of this name.
+            ModelError: If the file is refused; the message says why.
+        """
+        card = self._card(checkpoint)
+        chosen = choose_vae(self.vaes(), name, checkpoint=card, overrides=overrides)
+        if chosen is None:
+            return None
+        return self._index.usable(ModelKind.VAE, chosen.record.name, exactly=True)
+
+    def title_of(self, option: str, name: str) -> str:
+        """Return what to keep for an option that names a model.
+
+        Raises:
+            UnknownNameError: If there is none of this name.
+        """
+        if option == "sd_model_checkpoint":
+            return self.find_checkpoint(name).title
+        if name not in ("Automatic", "None", "auto"):
+            self._index.find(ModelKind.VAE, name)
+        return name
 
     def suggested(self, checkpoint: ModelRecord) -> Suggested:
         """Return the settings with which this checkpoint draws well."""
-        raise NotImplementedError
+        said = self._card(checkpoint).suggested
+        usual = Suggested()
+        return Suggested(
+            width=int(_number(said, "width", usual.width)),
+            height=int(_number(said, "height", usual.height)),
+            steps=int(_number(said, "steps", usual.steps)),
+            guidance=float(_number(said, "cfg_scale", usual.guidance)),
+            sampler=_name(said, "sampler_name", usual.sampler),
+            scheduler=_name(said, "scheduler", usual.scheduler),
+        )
 
     def inspect(self, path: Path, *, checkpoint: str | None = None) -> Inspection:
-        """Tell what a file is; a refused file has ``error`` set, nothing is raised."""
-        raise NotImplementedError
+        """Tell what a file is; a refused file has ``error`` set, nothing is raised.
+
+        Raises:
+            UnknownNameError: If there is no checkpoint of the given name.
+        """
+        if checkpoint is not None:
+            self.find_checkpoint(checkpoint)
+        try:
+            return self._inspected(path)
+        except WebuiError as problem:
+            error = {"code": problem.code, "message": str(problem), "hint": problem.hint}
+            return Inspection(
+                path=str(path), verdict=f"Refused: {problem}", hint=problem.hint, error=error
+            )
+
+    def _inspected(self, path: Path) -> Inspection:
+        if not path.exists():
+            message = f"{path} is not there"
+            raise ModelFileError(message, hint="Check the spelling.", value=path)
+        facts = describe(path)
+        record = ModelRecord(path=path.absolute(), kind=facts.kind, name=path.name)
+        words = read_sidecars(path).trigger_words
+        known = facts.kind is not ModelKind.UNKNOWN
+        family = f" of the family {facts.family}" if facts.family else ""
+        place = {rule.kind: rule.folder for rule in FOLDERS}.get(facts.kind)
+        return Inspection(
+            path=str(path),
+            kind=facts.kind,
+            family=facts.family,
+            format=facts.format,
+            sha256=self._index.hashed(record).sha256,
+            trigger_words=tuple(word for part in words.split(",") if (word := part.strip())),
+            verdict=f"A {facts.kind}{family}."
+            if known
+            else "A sound file of no kind that we know.",
+            hint=f"It belongs into {place}." if place else "There is no folder for it here.",
+        )
+
+    def _card(self, checkpoint: ModelRecord) -> ModelCard:
+        for card in self.checkpoints():
+            if card.record.path == checkpoint.path:
+                return card
+        return ModelCard(record=checkpoint)
+
+
+def inspection_as_dict(inspection: Inspection) -> dict[str, Any]:
+    """Return the fields as they are printed and sent."""
+    return asdict(inspection)
+
+
+def _number(said: Mapping[str, Any], key: str, usual: float) -> float:
+    value = said.get(key)
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf:
+        return value
+    return usual
+
+
+def _name(said: Mapping[str, Any], key: str, usual: str) -> str:
+    value = said.get(key)
+    return value if isinstance(value, str) and value else usual

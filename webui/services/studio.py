@@ -1,7 +1,9 @@
 """All services in one value: what the page and the routes are given."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
+from webui.jobs.executor import WorkerView
 from webui.services.gallery import Gallery
 from webui.services.generate import Drawing
 from webui.services.models import Models
@@ -19,6 +21,8 @@ class Studio:
         drawing: Picture jobs.
         models: Model files.
         gallery: Finished pictures.
+        worker: Tells how the process that draws is.
+        notices: What went wrong at start, in sentences for people.
     """
 
     settings: Settings
@@ -26,3 +30,5 @@ class Studio:
     drawing: Drawing
     models: Models
     gallery: Gallery
+    worker: Callable[[], WorkerView]
+    notices: tuple[str, ...] = ()

@@ -1,0 +1,256 @@
+"""From a wish to a plan: every name found, every default filled in, every number checked."""
+
+import math
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Any, Final, Literal, cast
+
+from webui.modules.sampling.catalogue import (
+    Sampler,
+    Scheduler,
+    find_sampler,
+    find_scheduler,
+    settle_scheduler,
+)
+from webui.modules.types import (
+    PIXELS_PER_LATENT,
+    Emphasis,
+    GenerationPlan,
+    ModelRecord,
+    NoiseRules,
+    NoiseSource,
+    SamplingPlan,
+    TextRules,
+)
+from webui.services import limits as allowed
+from webui.services.models import Models, Suggested
+from webui.services.options import Options
+from webui.services.requests import GenerationRequest
+from webui.services.styles import read_styles, styled
+from webui.settings import Limits
+
+SEEDS: Final = 4_294_967_294
+"""Random seeds lie below this number, as in A1111."""
+
+HIGHEST_SEED: Final = 2**62
+"""Largest seed that can be asked for; torch and the database both hold it."""
+
+LARGEST_GUIDANCE: Final = 100.0
+"""Far above any guidance scale that draws anything."""
+
+_ADD_ON: Final = re.compile(r"<(?:lora|lyco|hypernet):[^>]+>")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class House:
+    """What wishes are held against: the models, the styles and the limits of this server."""
+
+    models: Models
+    styles_file: Path
+    limits: Limits
+
+
+def resolve(
+    request: GenerationRequest, *, options: Options, house: House, random: Random
+) -> GenerationPlan:
+    """Return the plan for a wish.
+
+    Args:
+        request: The wish.
+        options: The user options that hold now.
+        house: What it is held against.
+        random: Draws the seeds that are left open.
+
+    Raises:
+        RequestError: If something is unknown or outside its range; the message names it.
+        ModelError: If the checkpoint or VAE is refused; the message says why.
+    """
+    own = options.with_overrides(request.options)
+    limits = house.limits
+    width, height = allowed.size(request.width, request.height, limits)
+    per_batch = allowed.whole("batch_size", request.batch_size, low=1, high=limits.max_batch_size)
+    batches = allowed.whole("batch_count", request.batch_count, low=1, high=limits.max_batch_count)
+    count = per_batch * batches
+    prompt, negative = _prompts(request, own, house)
+    checkpoint = _checkpoint(request, own, house.models)
+    seeds, variation_seeds = _seeds(request, count=count, random=random)
+    return GenerationPlan(
+        checkpoint=checkpoint,
+        vae=house.models.find_vae(
+            own.text("sd_vae") if request.vae is None else request.vae,
+            checkpoint=checkpoint,
+            overrides=request.vae is not None or own.flag("sd_vae_overrides_per_model_preferences"),
+        ),
+        prompts=(prompt,) * count,
+        negative_prompts=(negative,) * count,
+        seeds=seeds,
+        variation_seeds=variation_seeds,
+        width=width,
+        height=height,
+        batch_size=per_batch,
+        sampling=_sampling(request, own, limits, house.models.suggested(checkpoint)),
+        text=_text_rules(request, own),
+        noise=_noise_rules(request, own),
+        tiling=own.flag("tiling") if request.tiling is None else request.tiling,
+        notes=_notes(prompt),
+    )
+
+
+def _prompts(request: GenerationRequest, options: Options, house: House) -> tuple[str, str]:
+    allowed.text("prompt", request.prompt, house.limits)
+    allowed.text("negative_prompt", request.negative_prompt, house.limits)
+    prompts = (request.prompt, request.negative_prompt)
+    if request.styles:
+        styles = read_styles(house.styles_file)
+        prompts = styled(*prompts, names=request.styles, styles=styles)
+    if options.flag("enable_prompt_comments"):
+        prompts = (_without_comments(prompts[0]), _without_comments(prompts[1]))
+    return prompts
+
+
+def _without_comments(prompt: str) -> str:
+    """Leave out what stands behind ``#``, and lines that are nothing else."""
+    if "#" not in prompt:
+        return prompt
+    lines = (line for line in prompt.split("\n") if not line.startswith("#"))
+    return "\n".join(line.partition("#")[0] for line in lines)
+
+
+def _checkpoint(request: GenerationRequest, options: Options, models: Models) -> ModelRecord:
+    if request.checkpoint:
+        return models.find_checkpoint(request.checkpoint)
+    named = options.text("sd_model_checkpoint")
+    if named and "sd_model_checkpoint" in request.options:
+        return models.find_checkpoint(named)
+    return models.selected(named)
+
+
+def _seeds(
+    request: GenerationRequest, *, count: int, random: Random
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Count up from the first seed; a variation keeps the seed and counts its own up."""
+    seed = allowed.whole("seed", request.seed, low=-1, high=HIGHEST_SEED)
+    subseed = allowed.whole("subseed", request.subseed, low=-1, high=HIGHEST_SEED)
+    first = random.randrange(SEEDS) if seed == -1 else seed
+    variation = random.randrange(SEEDS) if subseed == -1 else subseed
+    step = 0 if request.subseed_strength else 1
+    return (
+        tuple(first + step * number for number in range(count)),
+        tuple(variation + number for number in range(count)),
+    )
+
+
+def _noise_rules(request: GenerationRequest, options: Options) -> NoiseRules:
+    width, height = (
+        allowed.whole("seed_resize_from", side, low=-1, high=16_384)
+        for side in request.seed_resize_from
+    )
+    kept = (width, height) if min(width, height) >= PIXELS_PER_LATENT else (0, 0)
+    return NoiseRules(
+        source=cast("NoiseSource", options.text("randn_source")),
+        variation=allowed.number("subseed_strength", request.subseed_strength, low=0, high=1),
+        resize_from=kept,
+        seed_delta=options.whole("eta_noise_seed_delta"),
+    )
+
+
+def _text_rules(request: GenerationRequest, options: Options) -> TextRules:
+    skip = request.clip_skip
+    return TextRules(
+        clip_skip=options.whole("CLIP_stop_at_last_layers")
+        if skip is None
+        else allowed.whole("clip_skip", skip, low=1, high=12),
+        emphasis=cast("Emphasis", options.text("emphasis")),
+        comma_backtrack=options.whole("comma_padding_backtrack"),
+        old_editing=options.flag("use_old_scheduling"),
+    )
+
+
+def _sampling(
+    request: GenerationRequest, options: Options, limits: Limits, suggested: Suggested
+) -> SamplingPlan:
+    sampler, scheduler = _sampler(request, suggested)
+    eta, eta_ddim = _eta(request, options, sampler)
+    low, high, rho = _ends(options, scheduler)
+    return SamplingPlan(
+        sampler=sampler.label,
+        scheduler=scheduler.name,
+        steps=allowed.whole("steps", request.steps, low=1, high=limits.max_steps),
+        guidance=allowed.number(
+            "cfg_scale", request.guidance, low=-LARGEST_GUIDANCE, high=LARGEST_GUIDANCE
+        ),
+        eta=eta,
+        eta_ddim=eta_ddim,
+        s_churn=_either("s_churn", request.s_churn, options, high=1000),
+        s_tmin=_either("s_tmin", request.s_tmin, options, high=1000),
+        s_tmax=_highest_churn(request, options),
+        s_noise=_either("s_noise", request.s_noise, options, high=10),
+        sigma_min=low,
+        sigma_max=high,
+        rho=rho,
+        beta_alpha=options.number("beta_dist_alpha"),
+        beta_beta=options.number("beta_dist_beta"),
+        discard_next_to_last_sigma=options.flag("always_discard_next_to_last_sigma"),
+        sgm_noise_multiplier=options.flag("sgm_noise_multiplier"),
+        quantize=options.flag("enable_quantization"),
+        unipc_order=options.whole("uni_pc_order"),
+        unipc_variant=options.text("uni_pc_variant"),
+        unipc_skip_type=options.text("uni_pc_skip_type"),
+        unipc_lower_order_final=options.flag("uni_pc_lower_order_final"),
+        skip_uncond_below=_either("s_min_uncond", request.s_min_uncond, options, high=1000),
+        skip_uncond_every_step=options.flag("s_min_uncond_all"),
+        skip_uncond_until=options.number("skip_early_cond"),
+        pad_with_empty=options.flag("pad_cond_uncond"),
+        pad_or_cut=options.flag("pad_cond_uncond_v0"),
+    )
+
+
+def _sampler(request: GenerationRequest, suggested: Suggested) -> tuple[Sampler, Scheduler]:
+    sampler, within = find_sampler(request.sampler or suggested.sampler)
+    named = request.scheduler or ("" if request.sampler else suggested.scheduler)
+    scheduler = find_scheduler(named) if named else within
+    if scheduler is None or scheduler.name == "automatic":
+        scheduler = within
+    return sampler, settle_scheduler(sampler, scheduler)
+
+
+def _eta(request: GenerationRequest, options: Options, sampler: Sampler) -> tuple[float, float]:
+    """Return the eta of ancestral samplers and that of the DDIM family."""
+    ancestral, ddim = options.number("eta_ancestral"), options.number("eta_ddim")
+    if request.eta is None:
+        return ancestral, ddim
+    asked = allowed.number("eta", request.eta, low=0, high=1)
+    return (ancestral, asked) if sampler.timesteps else (asked, ddim)
+
+
+def _ends(options: Options, scheduler: Scheduler) -> tuple[float, float, float]:
+    """Return the lowest and highest noise level and the curvature; 0 is the schedule's own."""
+    rho = options.number("rho") if scheduler.default_rho > 0 else 0.0
+    if options.flag("use_old_karras_scheduler_sigmas") and scheduler.name == "karras":
+        return 0.1, 10.0, rho
+    return options.number("sigma_min"), options.number("sigma_max"), rho
+
+
+def _highest_churn(request: GenerationRequest, options: Options) -> float:
+    """Return the highest noise level at which churn acts; A1111 writes infinity as 0."""
+    if request.s_tmax is not None and math.isinf(request.s_tmax) and request.s_tmax > 0:
+        return math.inf
+    return _either("s_tmax", request.s_tmax, options, high=1000) or math.inf
+
+
+SamplingOption = Literal["s_churn", "s_tmin", "s_tmax", "s_noise", "s_min_uncond"]
+
+
+def _either(name: SamplingOption, asked: Any, options: Options, *, high: float) -> float:
+    if asked is None:
+        return options.number(name)
+    return allowed.number(name, asked, low=0, high=high)
+
+
+def _notes(prompt: str) -> tuple[str, ...]:
+    found = _ADD_ON.findall(prompt)
+    if not found:
+        return ()
+    return (f"Add-ons in the prompt are read as plain text: {', '.join(found[:5])[:200]}",)
