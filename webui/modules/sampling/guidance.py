@@ -1,0 +1,150 @@
+"""The network told what to draw and what to avoid: classifier-free guidance over a batch."""
+
+from collections.abc import Callable
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from webui.modules.sampling.schedule import NoiseLevels
+from webui.modules.text.encode import Conditioning
+from webui.modules.types import SamplingPlan
+
+Network = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""Takes latents ``[n, 4, h, w]``, timesteps ``[n]`` and text ``[n, tokens, width]``; returns what the
+denoising network predicts, float32 like the latents."""
+
+
+class GuidedDenoiser:
+    """Answers a sampler's questions; counts them, since prompts may change from call to call."""
+
+    def __init__(
+        self,
+        network: Network,
+        conditioning: Conditioning,
+        plan: SamplingPlan,
+        levels: NoiseLevels,
+        *,
+        prediction: Literal["epsilon", "v"],
+        guidance: float,
+        calls: int,
+    ) -> None:
+        self._network = network
+        self._conditioning = conditioning
+        self._plan = plan
+        self._levels = levels
+        self._prediction = prediction
+        self._guidance = guidance
+        self._calls = calls
+        self._call = 0
+        self._unguided = torch.empty(0)
+
+    @property
+    def unguided(self) -> Tensor:
+        """What the last answer was for the negative prompt alone."""
+        return self._unguided
+
+    def denoised(self, noisy: Tensor, sigma: Tensor) -> Tensor:
+        """Return the guess at the clean latent picture (arXiv:2206.00364, equation 7)."""
+        time = self._levels.time(sigma.reshape(1), quantize=self._plan.quantize)
+        scale = 1 / (sigma**2 + 1) ** 0.5
+
+        def guess(latents: Tensor, text: Tensor) -> Tensor:
+            predicted = self._ask(latents * scale, time, text)
+            if self._prediction == "v":
+                return predicted * (-sigma * scale) + latents * scale**2
+            return latents - sigma * predicted
+
+        def consistent(latents: Tensor, text: Tensor) -> Tensor:
+            """Blend as latent consistency models do (arXiv:2310.04378, appendix on c_skip)."""
+            far = time.to(latents.device) * 10.0
+            blend = far / (far**2 + 0.25) ** 0.5
+            return blend * guess(latents, text) + 0.25 / (far**2 + 0.25) * latents
+
+        return self._guide(noisy, sigma, consistent if self._levels.stride > 1 else guess)
+
+    def epsilon(self, noisy: Tensor, time: Tensor) -> Tensor:
+        """Return the guess at the noise in a variance-preserving latent."""
+        alpha = self._levels.alphas_cumprod[time.long()]
+
+        def noise(latents: Tensor, text: Tensor) -> Tensor:
+            predicted = self._ask(latents, time.reshape(1), text)
+            if self._prediction == "v":
+                return alpha.sqrt() * predicted + (1 - alpha).sqrt() * latents
+            return predicted
+
+        return self._guide(noisy, time, noise)
+
+    def _ask(self, latents: Tensor, time: Tensor, text: Tensor) -> Tensor:
+        times = time.to(latents.device, torch.float32).expand(len(latents))
+        return self._network(latents, times, text)
+
+    def _guide(
+        self, noisy: Tensor, level: Tensor, answer: Callable[[Tensor, Tensor], Tensor]
+    ) -> Tensor:
+        """Ask for each part of each prompt and for the negative prompts, and weigh the answers.
+
+        Each part pushes away from the negative prompt by its weight times the guidance
+        (arXiv:2207.12598, equation 6; several parts: arXiv:2206.01714, equation 11).
+        """
+        call, self._call = self._call, self._call + 1
+        pictures = self._conditioning.wanted
+        owners = [place for place, picture in enumerate(pictures) for _ in picture.parts]
+        wanted = _stack([part.at(call) for picture in pictures for part in picture.parts])
+        unwanted = _stack([text.at(call) for text in self._conditioning.unwanted])
+        repeated = noisy[owners]
+        if self._leaves_out(call, level):
+            answers = answer(repeated, wanted)
+            firsts = [owners.index(place) for place in range(len(pictures))]
+            self._unguided = answers[firsts]
+            return self._weigh(answers, self._unguided, guidance=1.0)
+        wanted, unwanted = self._padded(wanted, unwanted)
+        if wanted.shape[1] == unwanted.shape[1]:
+            both = answer(torch.cat([repeated, noisy]), torch.cat([wanted, unwanted]))
+            answers, self._unguided = both[: len(owners)], both[len(owners) :]
+        else:
+            answers = answer(repeated, wanted)
+            self._unguided = answer(noisy, unwanted)
+        return self._weigh(answers, self._unguided, guidance=self._guidance)
+
+    def _weigh(self, answers: Tensor, unguided: Tensor, *, guidance: float) -> Tensor:
+        result, row = unguided.clone(), 0
+        for place, picture in enumerate(self._conditioning.wanted):
+            for weight in picture.weights:
+                result[place] += (answers[row] - unguided[place]) * (weight * guidance)
+                row += 1
+        return result
+
+    def _leaves_out(self, call: int, level: Tensor) -> bool:
+        """Tell whether this call leaves the negative prompt out to save time."""
+        plan = self._plan
+        late = plan.skip_uncond_below > 0 and bool(level < plan.skip_uncond_below)
+        if late and (call % 2 or plan.skip_uncond_every_step):
+            return True
+        return plan.skip_uncond_until > 0 and call / self._calls <= plan.skip_uncond_until
+
+    def _padded(self, wanted: Tensor, unwanted: Tensor) -> tuple[Tensor, Tensor]:
+        """Bring both texts to one length if the plan asks for it."""
+        if self._plan.pad_or_cut:
+            return wanted, _lengthened(unwanted, wanted.shape[1])[:, : wanted.shape[1]]
+        if not self._plan.pad_with_empty:
+            return wanted, unwanted
+        length = max(wanted.shape[1], unwanted.shape[1])
+        empty = self._conditioning.empty
+        return _filled(wanted, length, empty), _filled(unwanted, length, empty)
+
+
+def _stack(rows: list[Tensor]) -> Tensor:
+    """Stack texts ``[tokens, width]``, the shorter lengthened by their last vector."""
+    longest = max(len(row) for row in rows)
+    return torch.cat([_lengthened(row[None], longest) for row in rows])
+
+
+def _lengthened(text: Tensor, length: int) -> Tensor:
+    missing = max(0, length - text.shape[1])
+    return torch.cat([text, text[:, -1:].expand(-1, missing, -1)], dim=1)
+
+
+def _filled(text: Tensor, length: int, empty: Tensor) -> Tensor:
+    missing = (length - text.shape[1]) // len(empty)
+    return torch.cat([text, empty.repeat(len(text), missing, 1)], dim=1)
