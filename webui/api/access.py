@@ -11,7 +11,7 @@ import hashlib
 import re
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Final
 from urllib.parse import parse_qsl, urlsplit
 from weakref import WeakValueDictionary
@@ -38,6 +38,9 @@ from webui.settings import Settings
 
 COOKIE: Final = "atelier_session"
 """Name of the cookie that holds the secret of a session."""
+
+SESSIONS: Final = "/atelier/v1/sessions"
+"""Where people see and end their own sessions."""
 
 LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "[::1]"})
 """How this machine calls itself."""
@@ -283,7 +286,18 @@ class Gate:
             response = RedirectResponse("/login", 303)
             response.delete_cookie(COOKIE, httponly=True, samesite="strict")
             return response
+        if path == SESSIONS and scope["method"] in READ:
+            return JSONResponse([asdict(one) for one in self._sessions.of(_named(scope))])
+        if path.startswith(f"{SESSIONS}/") and scope["method"] == "DELETE":
+            return self._revoke(scope, path.removeprefix(f"{SESSIONS}/"))
         return None
+
+    def _revoke(self, scope: Scope, session_id: str) -> Response:
+        try:
+            self._sessions.revoke(session_id, person=_named(scope))
+        except WebuiError as error:
+            return answer(error)
+        return Response(status_code=204)
 
     async def _log_in(self, scope: Scope, receive: Receive) -> Response:
         headers = Headers(scope=scope)
@@ -382,6 +396,10 @@ def _check_origin(scope: Scope, headers: Headers, rule: Rule) -> None:
         message = f"the request comes from another page: {origin or site!r}"
         hint = "Open the address of this server itself."
         raise ForbiddenError(message, hint=hint, value=origin or site)
+
+
+def _named(scope: Scope) -> str:
+    return scope["state"]["person"]
 
 
 def _wants_page(scope: Scope, headers: Headers) -> bool:

@@ -1,0 +1,248 @@
+"""Our own routes under ``/atelier/v1``: durable jobs, their events, pictures, history, models."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import FileResponse, StreamingResponse
+from starlette.concurrency import run_in_threadpool
+
+from webui.api import docs_page
+from webui.api.a1111 import shown_path
+from webui.api.strict_json import StrictRoute
+from webui.api.visit import ThePerson, TheStudio, serving
+from webui.jobs.views import JobView
+from webui.library.cards import ModelCard
+from webui.library.history import PictureView
+from webui.modules.errors import UnknownNameError, UnknownPictureError
+from webui.services.models import Inspection
+from webui.services.requests import GenerationRequest
+from webui.services.studio import Studio
+
+KEEP_ALIVE_SECONDS: Final = 15.0
+"""A stream says something at least this often; proxies cut silent ones after a minute."""
+
+LAST_EVENT: Final = "end"
+"""Id of a stream's last event; a browser that comes back with it has seen everything."""
+
+_KINDS: Final = {".png": "image/png", ".jpg": "image/jpeg", ".webp": "image/webp"}
+_LASTING: Final = {"Cache-Control": "private, max-age=31536000, immutable"}
+
+routes = APIRouter(prefix="/atelier/v1", route_class=StrictRoute, tags=["Atelier"])
+outside = APIRouter()
+
+
+def router(studio: Studio) -> APIRouter:
+    """Return the routes for these services."""
+    return serving(studio, routes, outside)
+
+
+@outside.get("/healthz", tags=["Atelier"])
+def healthz() -> dict[str, str]:
+    """Tell that the server answers; nothing else."""
+    return {"status": "ok"}
+
+
+@outside.get("/docs", include_in_schema=False)
+def docs(request: Request) -> Response:
+    """Show all routes as a page that needs no network."""
+    page = docs_page.render(request.app.openapi())
+    headers = {"Content-Security-Policy": docs_page.POLICY}
+    return Response(page, media_type="text/html; charset=utf-8", headers=headers)
+
+
+@routes.post("/jobs", status_code=202)
+async def submit(
+    wish: GenerationRequest, request: Request, studio: TheStudio, person: ThePerson
+) -> JobView:
+    """Put a wish for pictures into the queue; the same ``Idempotency-Key`` twice is one job."""
+    known = {field.name for field in fields(GenerationRequest)}
+    for name in await request.json():
+        if name not in known:
+            message = f"there is no field {name[:80]!r}"
+            hint = f"There are: {', '.join(sorted(known))}."
+            raise UnknownNameError(message, hint=hint, value=name[:80])
+    key = request.headers.get("idempotency-key", "")
+    return await run_in_threadpool(studio.drawing.submit, wish, owner=person, key=key)
+
+
+@routes.get("/jobs")
+def jobs(studio: TheStudio, person: ThePerson, limit: int = 20) -> list[JobView]:
+    """List this person's last jobs, newest first."""
+    return studio.drawing.recent(owner=person, limit=max(1, min(limit, 500)))
+
+
+@routes.get("/jobs/{job_id}")
+def job(job_id: str, studio: TheStudio, person: ThePerson) -> JobView:
+    """Return a job as it is now."""
+    return studio.drawing.view(job_id, owner=person)
+
+
+@routes.delete("/jobs/{job_id}")
+def cancel(job_id: str, studio: TheStudio, person: ThePerson) -> JobView:
+    """Drop a job, waiting or running."""
+    studio.drawing.cancel(job_id, owner=person)
+    return studio.drawing.view(job_id, owner=person)
+
+
+@routes.post("/jobs/{job_id}/interrupt")
+def interrupt(job_id: str, studio: TheStudio, person: ThePerson) -> JobView:
+    """End a job now and keep what is drawn so far."""
+    studio.drawing.interrupt(job_id, owner=person)
+    return studio.drawing.view(job_id, owner=person)
+
+
+@routes.post("/jobs/{job_id}/skip")
+def skip(job_id: str, studio: TheStudio, person: ThePerson) -> JobView:
+    """End the batch of a job and go on with the next."""
+    studio.drawing.skip(job_id, owner=person)
+    return studio.drawing.view(job_id, owner=person)
+
+
+@routes.get("/jobs/{job_id}/pictures")
+def job_pictures(job_id: str, studio: TheStudio, person: ThePerson) -> list[dict[str, Any]]:
+    """List the finished pictures of a job in drawing order."""
+    return [picture_as_dict(view) for view in studio.drawing.pictures(job_id, owner=person)]
+
+
+@routes.get("/jobs/{job_id}/preview")
+def preview(job_id: str, studio: TheStudio, person: ThePerson) -> Response:
+    """Return the latest preview as PNG; 204 while there is none."""
+    png = studio.drawing.preview(job_id, owner=person)
+    headers = {"Cache-Control": "no-store"}
+    if png is None:
+        return Response(status_code=204, headers=headers)
+    return Response(png, media_type="image/png", headers=headers)
+
+
+@routes.get("/jobs/{job_id}/events")
+async def events(job_id: str, request: Request, studio: TheStudio, person: ThePerson) -> Response:
+    """Send the job as a server-sent event at once and after each change, until it has ended.
+
+    An event is a whole snapshot, so a client that comes back misses nothing; 204 tells a browser
+    that has seen the end to stay away.
+    """
+    await run_in_threadpool(studio.drawing.view, job_id, owner=person)
+    if request.headers.get("last-event-id") == LAST_EVENT:
+        return Response(status_code=204)
+    stream = event_stream(studio.drawing.follow(job_id, owner=person))
+    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    return StreamingResponse(stream, media_type="text/event-stream", headers=headers)
+
+
+@routes.get("/pictures/{picture_id}")
+def picture(
+    picture_id: str, studio: TheStudio, person: ThePerson, *, download: bool = False
+) -> Response:
+    """Return the file of a picture, its settings inside."""
+    view = studio.gallery.get(picture_id, owner=person)
+    return _file(view.path, picture_id, download=download)
+
+
+@routes.get("/pictures/{picture_id}/thumbnail")
+def thumbnail(picture_id: str, studio: TheStudio, person: ThePerson) -> Response:
+    """Return a small WebP of a picture."""
+    return _file(studio.gallery.thumbnail(picture_id, owner=person), picture_id, download=False)
+
+
+@routes.get("/history")
+def history(
+    studio: TheStudio, person: ThePerson, text: str = "", before: str = "", limit: int = 50
+) -> list[dict[str, Any]]:
+    """List this person's pictures, newest first, whose settings hold all words of a text."""
+    found = studio.gallery.search(owner=person, text=text, before=before, limit=limit)
+    return [picture_as_dict(view) for view in found]
+
+
+@routes.get("/models")
+def models(studio: TheStudio) -> list[dict[str, Any]]:
+    """List the model files, refused ones with the reason."""
+    cards = [*studio.models.checkpoints(), *studio.models.vaes()]
+    return [_card_as_dict(card, studio) for card in cards]
+
+
+@routes.get("/models/inspect")
+def inspect(studio: TheStudio, name: str, checkpoint: str | None = None) -> Inspection:
+    """Tell what a file in the model folders is; only files that ``models`` lists."""
+    for card in [*studio.models.checkpoints(), *studio.models.vaes()]:
+        if name in (card.title, card.record.name):
+            return studio.models.inspect(card.record.path, checkpoint=checkpoint)
+    message = f"there is no model file {name[:200]!r}"
+    raise UnknownNameError(message, hint="See /atelier/v1/models for the list.", value=name[:200])
+
+
+async def event_stream(
+    views: AsyncIterator[JobView], *, keep_alive: float = KEEP_ALIVE_SECONDS
+) -> AsyncIterator[str]:
+    """Yield snapshots of a job as server-sent events, and a comment when nothing happens for long.
+
+    Args:
+        views: The job after each change; ends when the job has ended.
+        keep_alive: Longest silence in seconds.
+    """
+    number = 0
+    following = asyncio.ensure_future(anext(views, None))
+    try:
+        while True:
+            done, _ = await asyncio.wait({following}, timeout=keep_alive)
+            if not done:
+                yield ": still here\n\n"
+                continue
+            view = following.result()
+            if view is None:
+                return
+            number += 1
+            event_id = LAST_EVENT if view.state.ended else str(number)
+            yield f"id: {event_id}\nevent: job\ndata: {json.dumps(asdict(view))}\n\n"
+            following = asyncio.ensure_future(anext(views, None))
+    finally:
+        following.cancel()
+
+
+def picture_as_dict(view: PictureView) -> dict[str, Any]:
+    """Return what a picture's owner may know; where it lies on the disk is not among it."""
+    return {
+        "id": view.id,
+        "job_id": view.job_id,
+        "index": view.index,
+        "seed": view.seed,
+        "width": view.width,
+        "height": view.height,
+        "infotext": view.infotext,
+        "created": view.created,
+        "saved": view.listed,
+        "url": f"/atelier/v1/pictures/{view.id}",
+        "thumbnail": f"/atelier/v1/pictures/{view.id}/thumbnail",
+    }
+
+
+def _card_as_dict(card: ModelCard, studio: Studio) -> dict[str, Any]:
+    return {
+        "kind": card.record.kind,
+        "title": card.title,
+        "name": card.record.name,
+        "family": card.record.family,
+        "format": card.format,
+        "sha256": card.record.sha256 or None,
+        "file": shown_path(card, studio.settings.folders),
+        "description": card.description,
+        "notes": card.notes,
+        "suggested": dict(card.suggested),
+        "problem": asdict(card.problem) if card.problem else None,
+    }
+
+
+def _file(path: Path, picture_id: str, *, download: bool) -> Response:
+    if not path.is_file():
+        message = f"the file of picture {picture_id} is no longer there: {path.name}"
+        hint = "It was moved or deleted outside of this program."
+        raise UnknownPictureError(message, hint=hint, value=picture_id)
+    kind = _KINDS.get(path.suffix.lower(), "application/octet-stream")
+    disposition = "attachment" if download else "inline"
+    named = f"{disposition}; filename*=utf-8''{quote(path.name)}"
+    return FileResponse(path, media_type=kind, headers=_LASTING | {"Content-Disposition": named})
