@@ -252,10 +252,15 @@ def has_display(environment: Mapping[str, str], *, platform: str) -> bool:
     return bool(environment.get("DISPLAY") or environment.get("WAYLAND_DISPLAY"))
 
 
-def stay_private() -> None:
-    """Tell the libraries, before they are imported, that nothing may leave this machine."""
+def stay_private(*, cache: Path) -> None:
+    """Tell the libraries, before they are imported, that nothing may leave this machine.
+
+    Args:
+        cache: Where Gradio keeps what people upload.
+    """
     os.environ.update(
         {
+            "GRADIO_TEMP_DIR": str(cache / "uploads"),
             "GRADIO_ANALYTICS_ENABLED": "False",
             "HF_HUB_OFFLINE": "1",
             "HF_HUB_DISABLE_TELEMETRY": "1",

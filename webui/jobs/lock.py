@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from webui.modules.errors import SettingsError, StorageError
+from webui.modules.errors import StorageError
 
 _FAR: Final = 1 << 20
 """Windows locks bytes against reading too, so the locked byte lies far behind the text."""
@@ -32,8 +32,8 @@ def held(data_dir: Path) -> Generator[DataDirLock]:
     """Hold the data dir as long as the body runs.
 
     Raises:
-        SettingsError: If another server holds it; the message names its process and port.
-        StorageError: If the folder cannot be written to.
+        StorageError: If another server holds it, whose process and port the message names, or if
+            the folder cannot be written to.
     """
     path = data_dir / "atelier.lock"
     try:
@@ -49,7 +49,7 @@ def held(data_dir: Path) -> Generator[DataDirLock]:
         except OSError as taken:
             message = f"another server uses {data_dir}: {_holder(path)}"
             hint = "Use that one, stop it, or give this one its own --data-dir."
-            raise SettingsError(message, hint=hint, value=data_dir) from taken
+            raise StorageError(message, hint=hint, value=data_dir) from taken
         yield DataDirLock(descriptor)
     finally:
         os.close(descriptor)

@@ -71,7 +71,7 @@ class Worker:
         for task in (self._listen, self._beat):
             threading.Thread(target=task, name=task.__name__, daemon=True).start()
         try:
-            engine, notes = _engine(device)
+            engine, notes = build_engine(device)
         except Exception as problem:  # noqa: BLE001 - whatever is wrong with torch, the page tells it
             self._say(Unusable(failure=failure_of(problem)))
             return
@@ -205,8 +205,8 @@ def _details(problem: BaseException) -> str:
     return "" if foreseen else "".join(traceback.format_exception(problem))
 
 
-def _engine(device: DeviceSettings) -> "tuple[Engine, tuple[str, ...]]":
-    """Import torch, which takes seconds, and build the engine."""
+def build_engine(device: DeviceSettings) -> "tuple[Engine, tuple[str, ...]]":
+    """Import torch, which takes seconds, and return the engine and why it is as it is."""
     from webui.modules.device import choose
     from webui.modules.pipeline.engine import Engine
 
