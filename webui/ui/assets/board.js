@@ -1,0 +1,48 @@
+/* A board of pictures: what a click on one of its parts means. Runs once for each board. */
+
+const pick = (id) => {
+  for (const part of element.querySelectorAll('.picture, .thumb')) {
+    part.classList.toggle('chosen', (part.dataset.id ?? part.dataset.pick) === id);
+  }
+};
+
+const copy = async (text) => {
+  try {
+    await navigator.clipboard.writeText(text);
+  } catch {
+    const box = document.createElement('textarea'); // a LAN page without https has no clipboard
+    box.value = text;
+    document.body.append(box);
+    box.select();
+    document.execCommand('copy');
+    box.remove();
+  }
+};
+
+element.addEventListener('click', (event) => {
+  const part = event.target.closest('button');
+  if (!part) return;
+  const { pick: picked, open, send, example } = part.dataset;
+  if (picked) pick(picked);
+  if (open) trigger('select', { id: open });
+  if (send) trigger('submit', { id: send });
+  if (example) trigger('input', { text: example });
+  if ('cancel' in part.dataset) trigger('clear', {});
+  if ('copy' in part.dataset) copy(part.closest('figcaption').querySelector('.infotext').innerText);
+});
+
+element.addEventListener('keydown', (event) => {
+  const thumb = event.target.closest('.thumb');
+  const step = { ArrowLeft: 'previousElementSibling', ArrowRight: 'nextElementSibling' }[event.key];
+  const next = thumb && step && thumb[step];
+  if (!next) return;
+  next.focus();
+  pick(next.dataset.pick);
+});
+
+/* A preview is small, but stands where the picture will stand. */
+element.addEventListener('load', ({ target }) => {
+  if (!target.closest('.preview')) return;
+  target.style.setProperty('--w', target.naturalWidth);
+  target.style.setProperty('--h', target.naturalHeight);
+}, true);

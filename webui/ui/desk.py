@@ -1,0 +1,82 @@
+"""What stands on a person's desk: the job in work and the pictures that came of it, as HTML."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from webui.jobs.views import JobState, JobView
+from webui.library.history import PictureView
+from webui.services.studio import Studio
+from webui.ui import stage
+from webui.ui.messages import Words
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Scene:
+    """What the page shows of a job at one moment.
+
+    Attributes:
+        stage: The pictures, or the preview.
+        progress: The bar and its line.
+        notice: What the person should know; often empty.
+        busy: Whether there is something to interrupt.
+        several: Whether there is a next batch to skip to.
+    """
+
+    stage: str
+    progress: str
+    notice: str = ""
+    busy: bool = False
+    several: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Desk:
+    """One person's view of the studio."""
+
+    studio: Studio
+    words: Words
+    owner: str
+
+    def active(self) -> list[JobView]:
+        """Return the person's running and waiting jobs, oldest first."""
+        return self.studio.drawing.active(owner=self.owner)
+
+    def latest(self, *, limit: int = 12) -> list[PictureView]:
+        """Return the person's last pictures, newest first."""
+        return self.studio.gallery.search(owner=self.owner, limit=limit)
+
+    async def follow(self, job_id: str) -> AsyncIterator[Scene]:
+        """Yield a scene after each change of a job, until it has ended.
+
+        Jobs of one person take turns on the stage: a younger one waits silently for the older.
+        """
+        before = await asyncio.to_thread(self.latest)
+        async for job in self.studio.drawing.follow(job_id, owner=self.owner):
+            others = [other for other in await asyncio.to_thread(self.active) if other.id != job_id]
+            if not job.state.ended and any(other.created < job.created for other in others):
+                continue
+            if job.state.ended or len(job.pictures) > len(_of(job, before)):
+                before = await asyncio.to_thread(self.latest, limit=max(12, len(job.pictures)))
+            done = _of(job, before)
+            yield self._scene(job, done + [p for p in before if p not in done], waiting=len(others))
+
+    def _scene(self, job: JobView, before: list[PictureView], *, waiting: int) -> Scene:
+        done = _of(job, before)
+        return Scene(
+            stage=(
+                stage.pictures_on_stage(before, self.words, chosen=done[0].id if done else "")
+                if job.state.ended
+                else stage.running(job, before, self.words)
+            ),
+            progress=stage.progress(job, waiting=waiting, words=self.words),
+            notice=stage.ended(job, done, self.words) if job.state.ended else "",
+            busy=not job.state.ended or waiting > 0,
+            several=job.state is JobState.RUNNING and job.progress.batches > 1,
+        )
+
+
+def _of(job: JobView, pictures: list[PictureView]) -> list[PictureView]:
+    """Return those pictures that this job has drawn, in drawing order."""
+    own = [picture for picture in pictures if picture.job_id == job.id]
+    return sorted(own, key=lambda picture: picture.index)

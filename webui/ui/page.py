@@ -1,0 +1,138 @@
+"""The page: header, tabs, theme and language."""
+
+from typing import Any, Final
+
+import gradio as gr
+
+from webui.modules.errors import WebuiError
+from webui.services.models import Suggested
+from webui.services.studio import Studio
+from webui.ui.history_tab import build_history
+from webui.ui.labels import Labels
+from webui.ui.messages import LANGUAGES, Words, load_words
+from webui.ui.plumbing import FOLLOWING, QUICK, asset, plain_html
+from webui.ui.png_info_tab import build_png_info
+from webui.ui.theme import paper_and_ink
+from webui.ui.txt2img_layout import Picker, build_txt2img
+from webui.ui.txt2img_tab import checkpoint_choices
+
+LOGO: Final = (
+    '<svg class="seal" viewBox="0 0 32 32" aria-hidden="true"><rect width="32" height="32" rx="7"/>'
+    '<path d="M9 24 16 7l7 17M11.8 18.2h8.4" fill="none" stroke="#fff" stroke-width="2.6"'
+    ' stroke-linecap="round" stroke-linejoin="round"/></svg>'
+)
+
+
+def build_page(studio: Studio) -> gr.Blocks:
+    """Build the page; ``app`` mounts it with ``mount_options``."""
+    labels = Labels(load_words())
+    with gr.Blocks(title="Atelier", analytics_enabled=False, fill_width=True) as page:
+        picker, refresh, language = _header(labels, studio)
+        with gr.Tabs(selected="txt2img", elem_id="tabs") as tabs:
+            with labels.make(gr.Tab, {"label": "tab.txt2img"}, id="txt2img"):
+                txt2img = build_txt2img(labels, studio, picker)
+            with labels.make(gr.Tab, {"label": "tab.png_info"}, id="png_info"):
+                build_png_info(labels, studio, txt2img, tabs)
+            with labels.make(gr.Tab, {"label": "tab.history"}, id="history") as history_tab:
+                history = build_history(labels, studio, txt2img, tabs)
+        plain_html(_footer(labels.words, studio), elem_id="footer")
+
+        history_tab.select(
+            history.first_page,
+            history.search,
+            [history.grid, history.trail, history.older, history.newer],
+            **QUICK,
+        )
+        files = [picker.checkpoint, txt2img.form.vae]
+        refresh.click(txt2img.refresh, None, files, **QUICK)
+        language.input(
+            labels.updates, language, labels.components(), js="(l) => atelier.speak(l)", **QUICK
+        )
+        page.load(
+            lambda spoken: {language: spoken, **labels.updates(spoken)},
+            language,
+            [language, *labels.components()],
+            js="() => atelier.language()",
+            **QUICK,
+        )
+        scenery = [txt2img.stage, txt2img.progress, txt2img.notice, txt2img.interrupt, txt2img.skip]
+        page.load(txt2img.arrive, None, [*files, *scenery], **FOLLOWING)
+    return page
+
+
+def mount_options() -> dict[str, Any]:
+    """Return how ``gr.mount_gradio_app`` shall show the page: alone, offline, without telemetry."""
+    return {
+        "theme": paper_and_ink(),
+        "head": _head(),
+        "i18n": load_words().for_gradio(),
+        "footer_links": [],
+        "run_history": False,
+        "enable_monitoring": False,
+        "ssr_mode": False,
+        "show_error": True,
+    }
+
+
+def _head() -> str:
+    """Return style and script as they are: Gradio would rewrite what it gets as ``css``."""
+    return f"<style>{asset('atelier.css')}</style><script>{asset('atelier.js')}</script>"
+
+
+def _header(labels: Labels, studio: Studio) -> tuple[Picker, gr.Button, gr.Radio]:
+    name, first = _first_checkpoint(studio)
+    with gr.Row(elem_id="top"):
+        plain_html(f'<div class="brand">{LOGO}<h1>Atelier</h1></div>', elem_id="brand")
+        with gr.Row(elem_id="pick"):
+            checkpoint = labels.make(
+                gr.Dropdown,
+                {"label": "form.checkpoint"},
+                choices=checkpoint_choices(studio),
+                value=name or None,
+                show_label=False,
+                container=False,
+                elem_id="setting_sd_model_checkpoint",
+            )
+            refresh = labels.make(
+                gr.Button,
+                {"value": "form.refresh"},
+                elem_classes=["glyph", "glyph-refresh"],
+                elem_id="refresh_sd_model_checkpoint",
+                size="sm",
+                min_width=36,
+                scale=0,
+            )
+        language = gr.Radio(
+            [(own, code) for code, own in LANGUAGES.items()],
+            value=next(iter(LANGUAGES)),
+            show_label=False,
+            container=False,
+            label="Language 语言",
+            elem_id="language",
+        )
+        plain_html(
+            '<button type="button" class="glyph glyph-theme" data-theme-switch>'
+            f'{labels.words.html("page.theme")}</button>',
+            elem_id="theme",
+        )
+    filled_for = gr.Textbox(value=name, visible=False)
+    return Picker(checkpoint=checkpoint, filled_for=filled_for, first=first), refresh, language
+
+
+def _first_checkpoint(studio: Studio) -> tuple[str, Suggested]:
+    """Return the checkpoint that a visitor finds chosen, and what it suggests."""
+    chosen = studio.options.current().text("sd_model_checkpoint")
+    names = [card.record.name for card in studio.models.checkpoints() if not card.problem]
+    for name in (chosen, *names):
+        try:
+            record = studio.models.find_checkpoint(name)
+        except WebuiError:
+            continue
+        return record.name, studio.models.suggested(record)
+    return "", Suggested()
+
+
+def _footer(words: Words, studio: Studio) -> str:
+    device = studio.settings.device
+    where = words.html("page.working_on", device=device.device, precision=device.precision)
+    return f"<p>Atelier · {where}</p>"

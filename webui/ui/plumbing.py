@@ -1,0 +1,36 @@
+"""How events travel: never as a public interface, and never one person behind another."""
+
+from importlib.resources import files
+from typing import Any, Final
+
+import gradio as gr
+
+FOLLOWING: Final[dict[str, Any]] = {
+    "api_visibility": "private",
+    "show_progress": "hidden",
+    "concurrency_limit": None,
+    "trigger_mode": "multiple",
+}
+"""For an event that follows a job: a second click begins a second one."""
+
+QUICK: Final[dict[str, Any]] = {
+    "api_visibility": "private",
+    "show_progress": "hidden",
+    "concurrency_limit": None,
+}
+"""For an event that is answered at once."""
+
+
+def asset(name: str) -> str:
+    """Return the text of a script or style sheet that ships with the page."""
+    return (files("webui.ui") / "assets" / name).read_text("utf-8")
+
+
+def board(value: str, *, elem_id: str) -> gr.HTML:
+    """Make a piece of HTML whose pictures and buttons can be clicked; see ``board.js``."""
+    return gr.HTML(value, elem_id=elem_id, apply_default_css=False, js_on_load=asset("board.js"))
+
+
+def plain_html(value: str, *, elem_id: str) -> gr.HTML:
+    """Make a piece of HTML that is only looked at."""
+    return gr.HTML(value, elem_id=elem_id, apply_default_css=False, js_on_load=None)

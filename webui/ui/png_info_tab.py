@@ -1,0 +1,112 @@
+"""The PNG-info tab: drop a picture, see how it was made, make it again."""
+
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import gradio as gr
+
+from webui.modules.errors import WebuiError
+from webui.services.studio import Studio
+from webui.ui.labels import Labels
+from webui.ui.messages import explain, notice
+from webui.ui.plumbing import QUICK, plain_html
+from webui.ui.txt2img_form import Updates
+from webui.ui.txt2img_tab import Txt2ImgTab
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PngInfoTab:
+    """The tab."""
+
+    studio: Studio
+    labels: Labels
+    file: gr.File
+    picture: gr.HTML
+    text: gr.Textbox
+    items: gr.HTML
+    send: gr.Button
+
+    def read(self, path: str | None) -> Updates:
+        """Show what a dropped picture says about itself."""
+        words = self.labels.words
+        blank: Updates = {
+            self.picture: "",
+            self.items: "",
+            self.text: gr.update(value="", visible=False),
+            self.send: gr.update(visible=False),
+        }
+        if not path:
+            return blank
+        try:
+            text, items = self.studio.gallery.read_infotext(Path(path).read_bytes())
+        except WebuiError as error:
+            return {**blank, self.items: explain(error, words)}
+        shown = {**blank, self.picture: f'<img src="gradio_api/file={quote(path)}" alt="">'}
+        if not text:
+            said = notice(words.html("png_info.nothing"), words.html("png_info.nothing_hint"))
+            return {**shown, self.items: said}
+        return {
+            **shown,
+            self.items: _table(items),
+            self.text: gr.update(value=text, visible=True),
+            self.send: gr.update(visible=True),
+        }
+
+
+def build_png_info(
+    labels: Labels, studio: Studio, txt2img: Txt2ImgTab, tabs: gr.Tabs
+) -> PngInfoTab:
+    """Lay out the tab and say what happens in it."""
+    with gr.Row(elem_id="png_info"):
+        with gr.Column(elem_id="png_drop"):
+            file = labels.make(
+                gr.File,
+                {"label": "png_info.drop"},
+                file_types=["image"],
+                type="filepath",
+                elem_id="pnginfo_image",
+                height=160,
+            )
+            picture = plain_html("", elem_id="pnginfo_picture")
+        with gr.Column(elem_id="png_said"):
+            text = labels.make(
+                gr.Textbox,
+                {"label": "png_info.infotext"},
+                visible=False,
+                interactive=False,
+                lines=4,
+                max_lines=14,
+                buttons=["copy"],
+                elem_id="pnginfo_text",
+            )
+            send = labels.make(
+                gr.Button,
+                {"value": "action.send"},
+                variant="primary",
+                visible=False,
+                elem_id="pnginfo_send",
+            )
+            items = plain_html("", elem_id="pnginfo_items")
+    tab = PngInfoTab(
+        studio=studio, labels=labels, file=file, picture=picture, text=text, items=items, send=send
+    )
+    shown: list[Any] = [picture, text, items, send]
+    file.change(tab.read, file, shown, **QUICK)
+    restored = [*txt2img.form.components(), txt2img.notice, tabs]
+
+    def to_form(said: str) -> Updates:
+        return {**txt2img.apply_text(said), tabs: gr.Tabs(selected="txt2img")}
+
+    send.click(to_form, text, restored, **QUICK)
+    return tab
+
+
+def _table(items: dict[str, Any]) -> str:
+    rows = "".join(
+        f"<tr><th>{escape(str(name))}</th><td>{escape(str(value))}</td></tr>"
+        for name, value in items.items()
+    )
+    return f'<table class="items">{rows}</table>'

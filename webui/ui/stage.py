@@ -1,0 +1,172 @@
+"""Fragments of HTML that show pictures and the way there. Everything from people is escaped."""
+
+from collections.abc import Sequence
+from html import escape
+from typing import Final
+
+from webui.jobs.views import JobState, JobView
+from webui.library.history import PictureView
+from webui.ui.messages import Words, explain, notice
+
+EXAMPLES: Final = (
+    "a red apple on a blue background",
+    "a rocket on a black background",
+    "a cat on a yellow background",
+)
+"""First prompts for people who do not know yet what to draw; the starter knows these words."""
+
+SECONDS_PER_MINUTE: Final = 60
+
+
+def picture_url(picture_id: str) -> str:
+    """Return where the saved file itself is served, with all its text inside."""
+    return f"atelier/v1/pictures/{picture_id}"
+
+
+def thumbnail_url(picture_id: str) -> str:
+    """Return where a small copy is served."""
+    return f"{picture_url(picture_id)}/thumbnail"
+
+
+def first_line(picture: PictureView) -> str:
+    """Return the beginning of the prompt, for people who hear the page; escaped."""
+    return escape(picture.infotext.split("\n", 1)[0][:200], quote=True)
+
+
+def card(picture: PictureView, words: Words, *, chosen: bool = True) -> str:
+    """Return one picture, large, with what can be done with it and how it was made."""
+    url, name = picture_url(picture.id), escape(picture.path.name, quote=True)
+    return f"""
+<figure class="picture{" chosen" * chosen}" data-id="{picture.id}" data-seed="{picture.seed}">
+  <a class="canvas" href="{url}" target="_blank" rel="noopener">
+    <img src="{url}" alt="{first_line(picture)}" width="{picture.width}" height="{picture.height}"
+         loading="{"eager" if chosen else "lazy"}" style="--w: {picture.width}; --h: {picture.height}">
+  </a>
+  <figcaption>
+    <div class="actions">
+      <a class="pill" href="{url}" download="{name}">{words.html("action.download")}</a>
+      <button class="pill" type="button" data-send="{picture.id}">{words.html("action.send")}</button>
+      <button class="glyph glyph-copy" type="button" data-copy>{words.html("stage.copy")}</button>
+    </div>
+    <pre class="infotext" tabindex="0">{escape(picture.infotext)}</pre>
+  </figcaption>
+</figure>"""
+
+
+def strip(pictures: Sequence[PictureView], *, chosen: str) -> str:
+    """Return a row of thumbnails; one alone needs no row."""
+    if len(pictures) < 2:  # noqa: PLR2004 - one picture
+        return ""
+    thumbs = "".join(
+        f'<button class="thumb{" chosen" * (picture.id == chosen)}" type="button"'
+        f' data-pick="{picture.id}" aria-label="{number}">'
+        f'<img src="{thumbnail_url(picture.id)}" alt=""></button>'
+        for number, picture in enumerate(pictures, start=1)
+    )
+    return f'<div class="strip">{thumbs}</div>'
+
+
+def pictures_on_stage(pictures: Sequence[PictureView], words: Words, *, chosen: str = "") -> str:
+    """Return pictures of which one is large; a click on a thumbnail changes which."""
+    if not pictures:
+        return invitation(words)
+    chosen = chosen or pictures[0].id
+    cards = "".join(card(picture, words, chosen=picture.id == chosen) for picture in pictures)
+    return f'<div class="stage">{cards}{strip(pictures, chosen=chosen)}</div>'
+
+
+def invitation(words: Words) -> str:
+    """Return what a person sees who has not drawn anything yet."""
+    chips = "".join(
+        f'<button class="pill" type="button" data-example="{escape(text, quote=True)}">'
+        f"{escape(text)}</button>"
+        for text in EXAMPLES
+    )
+    return (
+        f'<div class="stage invitation"><h2>{words.html("stage.empty")}</h2>'
+        f'<p>{words.html("stage.empty_hint")}</p><div class="chips">{chips}</div></div>'
+    )
+
+
+def running(job: JobView, before: Sequence[PictureView], words: Words) -> str:
+    """Return the live preview; until there is one, the pictures from before, dimmed."""
+    version = job.progress.preview_version
+    if not version:
+        return f'<div class="dimmed">{pictures_on_stage(before, words)}</div>' if before else (
+            '<div class="stage"><div class="picture chosen"><div class="canvas blank"></div></div></div>'
+        )
+    done = [picture for picture in before if picture.job_id == job.id]
+    source = f"atelier/v1/jobs/{job.id}/preview?version={version}"
+    return (
+        '<div class="stage"><figure class="picture chosen preview"><div class="canvas">'
+        f'<img src="{source}" alt=""></div><figcaption></figcaption></figure>'
+        f"{strip(done, chosen='')}</div>"
+    )
+
+
+def progress(job: JobView, *, waiting: int, words: Words) -> str:
+    """Return the bar and the line that say how far a job is."""
+    share = 100 if job.state is JobState.DONE else round(job.progress.fraction * 100, 1)
+    measured = job.progress.phase in ("drawing", "saving") or job.state.ended
+    kind = "ended" if job.state.ended else "measured" if measured else "waiting"
+    line = " · ".join(part for part in _progress_parts(job, words) if part)
+    if waiting:
+        line += (
+            f' <span class="more">{words.html("progress.more_waiting", count=waiting)} '
+            f'<button type="button" class="link" data-cancel>'
+            f"{words.html('action.cancel_waiting')}</button></span>"
+        )
+    return (
+        f'<div class="progress {kind}" data-state="{job.state}" data-job="{job.id}">'
+        f'<div class="track" role="progressbar" aria-valuemin="0" aria-valuemax="100"'
+        f' aria-valuenow="{share}"><div class="bar" style="width: {share}%"></div></div>'
+        f"<p>{line}</p></div>"
+    )
+
+
+def ended(job: JobView, pictures: Sequence[PictureView], words: Words) -> str:
+    """Return what the person should know about how the job ended; often nothing."""
+    said = ""
+    if job.failure:
+        said = explain(job.failure, words)
+    elif job.state is JobState.CANCELLED and not pictures:
+        said = notice(words.html("stage.no_pictures"))
+    return said + "".join(notice("", escape(note)) for note in job.notes)
+
+
+def _progress_parts(job: JobView, words: Words) -> list[str]:
+    if job.state is JobState.QUEUED:
+        return [_place(job, words)]
+    if job.state is JobState.DONE:
+        seconds = f"{(job.ended or 0) - (job.started or 0):.1f}"
+        return [words.html("progress.done", seconds=seconds)]
+    if job.state.ended:
+        return [words.html("progress.stopped")]
+    now = job.progress
+    if now.phase == "saving":
+        return [words.html("progress.saving")]
+    if now.phase != "drawing":
+        return [words.html("progress.loading")]
+    parts = [words.html("progress.drawing", step=now.step, steps=now.steps)]
+    if now.batches > 1:
+        parts.append(words.html("progress.picture", number=now.batch + 1, total=now.batches))
+    return [*parts, _time_left(now.eta_seconds, words)]
+
+
+def _place(job: JobView, words: Words) -> str:
+    match job.position:
+        case 0:
+            return words.html("progress.next")
+        case 1:
+            return words.html("progress.queued_one")
+        case count:
+            return words.html("progress.queued_many", count=count)
+
+
+def _time_left(seconds: float | None, words: Words) -> str:
+    if seconds is None:
+        return ""
+    minutes, rest = divmod(max(1, round(seconds)), SECONDS_PER_MINUTE)
+    if not minutes:
+        return words.html("progress.seconds_left", seconds=rest)
+    return words.html("progress.minutes_left", minutes=minutes, seconds=rest)
