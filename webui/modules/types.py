@@ -101,6 +101,8 @@ class SamplingPlan:
         discard_next_to_last_sigma: Compute one step more and drop the last noise level but one.
         sgm_noise_multiplier: Start from ``noise * sqrt(1 + sigma ** 2)``.
         quantize: Round noise levels to the 1000 trained ones.
+        zero_terminal_snr: Stretch the trained levels so that the last one holds no picture at all.
+        downcast_levels: Round the trained levels to 16 bits, as A1111 did before 1.7.
         unipc_order: Order of UniPC, at least 1.
         unipc_variant: ``bh1``, ``bh2`` or ``vary_coeff``.
         unipc_skip_type: ``time_uniform``, ``time_quadratic`` or ``logSNR``.
@@ -130,6 +132,8 @@ class SamplingPlan:
     discard_next_to_last_sigma: bool = False
     sgm_noise_multiplier: bool = False
     quantize: bool = False
+    zero_terminal_snr: bool = False
+    downcast_levels: bool = False
     unipc_order: int = 3
     unipc_variant: str = "bh1"
     unipc_skip_type: str = "time_uniform"

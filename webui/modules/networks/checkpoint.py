@@ -18,6 +18,7 @@ from transformers import CLIPTextConfig, CLIPTextModel
 from webui.modules.device import Device
 from webui.modules.errors import ModelFileError, UnsupportedModelError
 from webui.modules.networks.attention import BACKENDS, AttentionProcessor
+from webui.modules.networks.upsample import LdmUpsample
 from webui.modules.types import ModelKind, ModelRecord
 from webui.modules.weights.architecture import (
     TEXT,
@@ -108,7 +109,7 @@ def load_vae(path: Path, device: Device) -> AutoencoderKL:
 def _load_folder(record: ModelRecord, device: Device) -> Checkpoint:
     """Read a diffusers folder: the same networks, each with its own config and file."""
     root = record.path
-    unet = UNet2DConditionModel.from_config(_config(root / "unet"))
+    unet = _with_ldm_upsampling(UNet2DConditionModel.from_config(_config(root / "unet")))
     vae = AutoencoderKL.from_config(_config(root / "vae"))
     text = CLIPTextModel(CLIPTextConfig.from_dict(_config(root / "text_encoder")))
     scheduler = _config(root / "scheduler", "scheduler_config.json")
@@ -204,7 +205,7 @@ def build_unet(shape: UNetShape) -> UNet2DConditionModel:
     down = tuple("CrossAttnDownBlock2D" if depth else "DownBlock2D" for depth in shape.depths)
     up = tuple("CrossAttnUpBlock2D" if depth else "UpBlock2D" for depth in reversed(shape.depths))
     with torch.device("meta"):
-        return UNet2DConditionModel(
+        network = UNet2DConditionModel(
             in_channels=shape.in_channels,
             out_channels=shape.out_channels,
             down_block_types=down,
@@ -217,6 +218,14 @@ def build_unet(shape: UNetShape) -> UNet2DConditionModel:
             norm_num_groups=shape.groups,
             use_linear_projection=shape.linear,
         )
+    return _with_ldm_upsampling(network)
+
+
+def _with_ldm_upsampling(network: UNet2DConditionModel) -> UNet2DConditionModel:
+    for block in network.up_blocks:
+        for index, layer in enumerate(block.upsamplers or ()):
+            block.upsamplers[index] = LdmUpsample(layer.conv)
+    return network
 
 
 def build_vae(shape: VaeShape) -> AutoencoderKL:

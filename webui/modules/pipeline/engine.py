@@ -89,6 +89,8 @@ def _changed(loaded: ModelRecord, wanted: ModelRecord) -> bool:
 
 
 def _too_large(plan: GenerationPlan) -> OutOfMemoryError:
-    message = f"{plan.batch_size} pictures of {plan.width} x {plan.height} pixels do not fit in memory"
+    message = (
+        f"{plan.batch_size} pictures of {plan.width} x {plan.height} pixels do not fit in memory"
+    )
     hint = "Use a smaller size or batch, or close other programs."
     return OutOfMemoryError(message, hint=hint, value=f"{plan.width}x{plan.height}")

@@ -1,7 +1,7 @@
 """From a plan to pictures: the whole story on one screen."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from diffusers import AutoencoderKL
@@ -11,12 +11,19 @@ from webui.modules.device import Device
 from webui.modules.errors import NumericsError
 from webui.modules.networks.checkpoint import Checkpoint
 from webui.modules.networks.predict import UNetPredictor, decode
+from webui.modules.networks.tiling import joined_edges
 from webui.modules.pipeline.preview import preview_png
-from webui.modules.sampling.catalogue import Sampler, find_sampler
+from webui.modules.sampling.catalogue import find_sampler
 from webui.modules.sampling.guidance import GuidedDenoiser
 from webui.modules.sampling.noise import BatchNoise
 from webui.modules.sampling.samplers import SAMPLER_FUNCTIONS
-from webui.modules.sampling.schedule import LCM_STRIDE, NoiseLevels, sigmas_for, timesteps_for
+from webui.modules.sampling.schedule import (
+    LCM_STRIDE,
+    NoiseLevels,
+    sigmas_for,
+    timesteps_for,
+    trained_alphas,
+)
 from webui.modules.sampling.walk import Walk
 from webui.modules.text.encode import TextEncoder
 from webui.modules.text.prompt import Clock, take_tags
@@ -56,14 +63,17 @@ def txt2img(plan: GenerationPlan, studio: Studio, observe: Observer) -> Iterator
     Raises:
         NumericsError: If the network gives not-a-number.
     """
+    edges = (studio.checkpoint.unet, studio.vae) if plan.tiling else ()
     batches = range(0, len(plan.seeds), plan.batch_size)
     for number, start in enumerate(batches):
         # 1. Which pictures are drawn together.
         batch = _Batch(plan, studio, slice(start, start + plan.batch_size), number, len(batches))
-        # 2. Noise, text and the walk from one to the other.
-        latents, interrupted = batch.walk(observe)
-        # 3. From latents to pixels.
-        for offset, rgb in enumerate(batch.pixels(latents)):
+        with joined_edges(*edges):
+            # 2. Noise, text and the walk from one to the other.
+            latents, interrupted = batch.walk(observe)
+            # 3. From latents to pixels.
+            pictures = batch.pixels(latents)
+        for offset, rgb in enumerate(pictures):
             yield Picture(
                 index=start + offset,
                 width=plan.width,
@@ -129,16 +139,14 @@ class _Batch:
 
     def _levels(self) -> NoiseLevels:
         stride = LCM_STRIDE if self._sampler.function == "lcm" else 1
-        return NoiseLevels.of(self._studio.checkpoint.alphas_cumprod, stride=stride)
+        alphas = trained_alphas(self._studio.checkpoint.alphas_cumprod, self._plan.sampling)
+        return NoiseLevels.of(alphas, stride=stride)
 
     def _noise(self) -> BatchNoise:
         plan = self._plan
         shape = (4, plan.height // PIXELS_PER_LATENT, plan.width // PIXELS_PER_LATENT)
-        rules = plan.noise
-        if not self._sampler.seed_delta and not self._sampler.timesteps:
-            rules = replace(rules, seed_delta=rules.seed_delta)
         return BatchNoise(
-            rules,
+            plan.noise,
             plan.seeds[self._which],
             plan.variation_seeds[self._which],
             shape,
@@ -199,6 +207,3 @@ def _bytes(picture: Tensor) -> bytes:
     """Return ``[3, height, width]`` of -1 to 1 as bytes, cut off and rounded down as A1111 does."""
     rounded = ((picture + 1) / 2).clamp(0, 1).mul(255).to(torch.uint8)
     return rounded.permute(1, 2, 0).contiguous().cpu().numpy().tobytes()
-
-
-__all__ = ["Sampler", "Studio", "txt2img"]

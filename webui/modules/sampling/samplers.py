@@ -105,7 +105,7 @@ def _middle_slope(walk: Walk, x: Tensor, ends: tuple[Tensor, Tensor], denoised: 
 
 
 def euler_ancestral(walk: Walk) -> Tensor:
-    """Step below with Euler and add fresh noise."""
+    """Step below with Euler and add fresh noise; ``s_noise`` has no say here, as in A1111."""
     x = walk.noisy
     for number, (sigma, sigma_next) in enumerate(pairwise(walk.sigmas)):
         denoised = walk.denoiser.denoised(x, sigma)
@@ -113,7 +113,7 @@ def euler_ancestral(walk: Walk) -> Tensor:
         down, up = ancestral(sigma, sigma_next, walk.plan.eta)
         x = x + slope(x, sigma, denoised) * (down - sigma)
         if sigma_next > 0:
-            x = x + walk.noise() * walk.plan.s_noise * up
+            x = x + walk.noise() * up
     return x
 
 
@@ -328,12 +328,18 @@ def _karras(steps: int, low: Tensor, high: Tensor) -> Tensor:
 
 
 def _churned(walk: Walk, x: Tensor, sigma: Tensor) -> tuple[Tensor, Tensor]:
-    """Add a little noise before the step, as far as the options ask (same paper, lines 4 to 6)."""
+    """Add a little noise before the step, as far as the options ask (same paper, lines 4 to 6).
+
+    Noise is drawn at every level, also where none is added, as k-diffusion does.
+    """
     plan = walk.plan
-    if not plan.s_churn or not plan.s_tmin <= sigma <= plan.s_tmax:
+    if not plan.s_churn:
+        return x, sigma
+    noise = walk.noise()
+    if not plan.s_tmin <= sigma <= plan.s_tmax:
         return x, sigma
     raised = sigma * (1 + min(plan.s_churn / (len(walk.sigmas) - 1), 2**0.5 - 1))
-    return x + walk.noise() * plan.s_noise * (raised**2 - sigma**2) ** 0.5, raised
+    return x + noise * plan.s_noise * (raised**2 - sigma**2) ** 0.5, raised
 
 
 SAMPLER_FUNCTIONS: Final[Mapping[str, Callable[[Walk], Tensor]]] = {

@@ -72,6 +72,25 @@ class NoiseLevels:
         return ((1 - part) * low + part * (low + 1)).view(sigma.shape)
 
 
+LAST_ALPHA: Final = 4.8973451890853435e-08
+"""What stands for "no picture left", since sigma could not be infinite."""
+
+
+def trained_alphas(alphas_cumprod: Tensor, plan: SamplingPlan) -> Tensor:
+    """Return the trained levels as the plan wants them.
+
+    Zero terminal SNR shifts and stretches the square roots (arXiv:2305.08891, algorithm 1).
+    """
+    alphas = alphas_cumprod.half().float() if plan.downcast_levels else alphas_cumprod
+    if not plan.zero_terminal_snr:
+        return alphas
+    roots = alphas.sqrt()
+    first, last = roots[0].clone(), roots[-1].clone()
+    stretched = ((roots - last) * (first / (first - last))) ** 2
+    stretched[-1] = LAST_ALPHA
+    return stretched
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Span:
     """What a schedule needs to know."""
