@@ -83,9 +83,7 @@ class HistoryTab:
         )
 
 
-def build_history(
-    labels: Labels, studio: Studio, txt2img: Txt2ImgTab, tabs: gr.Tabs
-) -> HistoryTab:
+def build_history(labels: Labels, studio: Studio, txt2img: Txt2ImgTab, tabs: gr.Tabs) -> HistoryTab:
     """Lay out the tab and say what happens in it."""
     search = labels.make(
         gr.Textbox,

@@ -1,4 +1,4 @@
-"""Which component shows which text: noted while the page is built, used when the language changes."""
+"""Which component shows which text: noted as the page is built, used when the language changes."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
@@ -38,9 +38,10 @@ class Labels:
 
     def updates(self, language: str) -> dict[Block, Any]:
         """Return what changes on the page when the reader chooses this language."""
-        return {
-            component: gr.update(
-                **{name: self.words.say(key, language) for name, key in texts.items()}
-            )
-            for component, texts in self._shown
-        }
+        updates: dict[Block, Any] = {}
+        for component, texts in self._shown:
+            said: dict[str, Any] = {
+                name: self.words.say(key, language) for name, key in texts.items()
+            }
+            updates[component] = gr.update(**said)
+        return updates

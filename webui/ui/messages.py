@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from html import escape
 from importlib.resources import files
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from gradio import I18n
 
@@ -38,7 +38,7 @@ class Words:
 
     def for_gradio(self) -> I18n:
         """Return the texts for Gradio's first painting, by the browser's own language."""
-        chinese = dict.fromkeys(_CHINESE, dict(self.texts["zh"]))
+        chinese = {locale: dict(self.texts["zh"]) for locale in _CHINESE}
         return I18n(en=dict(self.texts["en"]), **chinese)
 
 
@@ -100,7 +100,7 @@ def _sentence(text: str) -> str:
 
 def _flat(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
     for key, value in table.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{key}.")
+        if isinstance(value, dict):
+            yield from _flat(cast("dict[str, Any]", value), f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value

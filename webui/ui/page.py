@@ -1,15 +1,18 @@
 """The page: header, tabs, theme and language."""
 
+from html import escape
 from typing import Any, Final
 
 import gradio as gr
+from gradio.blocks import Block
 
+from webui import __version__
 from webui.modules.errors import WebuiError
 from webui.services.models import Suggested
 from webui.services.studio import Studio
 from webui.ui.history_tab import build_history
 from webui.ui.labels import Labels
-from webui.ui.messages import LANGUAGES, Words, load_words
+from webui.ui.messages import LANGUAGES, load_words
 from webui.ui.plumbing import FOLLOWING, QUICK, asset, plain_html
 from webui.ui.png_info_tab import build_png_info
 from webui.ui.theme import paper_and_ink
@@ -35,7 +38,10 @@ def build_page(studio: Studio) -> gr.Blocks:
                 build_png_info(labels, studio, txt2img, tabs)
             with labels.make(gr.Tab, {"label": "tab.history"}, id="history") as history_tab:
                 history = build_history(labels, studio, txt2img, tabs)
-        plain_html(_footer(labels.words, studio), elem_id="footer")
+        footer = plain_html(foot(studio), elem_id="footer")
+
+        def greet(spoken: str) -> dict[Block, Any]:
+            return {language: spoken, **labels.updates(spoken)}
 
         history_tab.select(
             history.first_page,
@@ -49,7 +55,7 @@ def build_page(studio: Studio) -> gr.Blocks:
             labels.updates, language, labels.components(), js="(l) => atelier.speak(l)", **QUICK
         )
         page.load(
-            lambda spoken: {language: spoken, **labels.updates(spoken)},
+            greet,
             language,
             [language, *labels.components()],
             js="() => atelier.language()",
@@ -57,7 +63,14 @@ def build_page(studio: Studio) -> gr.Blocks:
         )
         scenery = [txt2img.stage, txt2img.progress, txt2img.notice, txt2img.interrupt, txt2img.skip]
         page.load(txt2img.arrive, None, [*files, *scenery], **FOLLOWING)
+        page.load(lambda: foot(studio), None, footer, **QUICK)
     return page
+
+
+def foot(studio: Studio) -> str:
+    """Return which program this is and what it draws with, as far as the worker has told."""
+    notes = "".join(f" · {escape(note)}" for note in studio.worker().notes)
+    return f"<p>Atelier {__version__}{notes}</p>"
 
 
 def mount_options() -> dict[str, Any]:
@@ -112,7 +125,7 @@ def _header(labels: Labels, studio: Studio) -> tuple[Picker, gr.Button, gr.Radio
         )
         plain_html(
             '<button type="button" class="glyph glyph-theme" data-theme-switch>'
-            f'{labels.words.html("page.theme")}</button>',
+            f"{labels.words.html('page.theme')}</button>",
             elem_id="theme",
         )
     filled_for = gr.Textbox(value=name, visible=False)
@@ -130,9 +143,3 @@ def _first_checkpoint(studio: Studio) -> tuple[str, Suggested]:
             continue
         return record.name, studio.models.suggested(record)
     return "", Suggested()
-
-
-def _footer(words: Words, studio: Studio) -> str:
-    device = studio.settings.device
-    where = words.html("page.working_on", device=device.device, precision=device.precision)
-    return f"<p>Atelier · {where}</p>"

@@ -17,6 +17,8 @@ EXAMPLES: Final = (
 
 SECONDS_PER_MINUTE: Final = 60
 
+_BLANK: Final = '<div class="stage"><div class="canvas blank"></div></div>'
+
 
 def picture_url(picture_id: str) -> str:
     """Return where the saved file itself is served, with all its text inside."""
@@ -39,14 +41,14 @@ def card(picture: PictureView, words: Words, *, chosen: bool = True) -> str:
     return f"""
 <figure class="picture{" chosen" * chosen}" data-id="{picture.id}" data-seed="{picture.seed}">
   <a class="canvas" href="{url}" target="_blank" rel="noopener">
-    <img src="{url}" alt="{first_line(picture)}" width="{picture.width}" height="{picture.height}"
-         loading="{"eager" if chosen else "lazy"}" style="--w: {picture.width}; --h: {picture.height}">
+    <img src="{url}" alt="{first_line(picture)}" loading="{"eager" if chosen else "lazy"}"
+         style="--w: {picture.width}; --h: {picture.height}">
   </a>
   <figcaption>
     <div class="actions">
       <a class="pill" href="{url}" download="{name}">{words.html("action.download")}</a>
-      <button class="pill" type="button" data-send="{picture.id}">{words.html("action.send")}</button>
-      <button class="glyph glyph-copy" type="button" data-copy>{words.html("stage.copy")}</button>
+      <button class="pill" data-send="{picture.id}">{words.html("action.send")}</button>
+      <button class="glyph glyph-copy" data-copy>{words.html("stage.copy")}</button>
     </div>
     <pre class="infotext" tabindex="0">{escape(picture.infotext)}</pre>
   </figcaption>
@@ -58,7 +60,7 @@ def strip(pictures: Sequence[PictureView], *, chosen: str) -> str:
     if len(pictures) < 2:  # noqa: PLR2004 - one picture
         return ""
     thumbs = "".join(
-        f'<button class="thumb{" chosen" * (picture.id == chosen)}" type="button"'
+        f'<button class="thumb{" chosen" * (picture.id == chosen)}"'
         f' data-pick="{picture.id}" aria-label="{number}">'
         f'<img src="{thumbnail_url(picture.id)}" alt=""></button>'
         for number, picture in enumerate(pictures, start=1)
@@ -78,8 +80,7 @@ def pictures_on_stage(pictures: Sequence[PictureView], words: Words, *, chosen: 
 def invitation(words: Words) -> str:
     """Return what a person sees who has not drawn anything yet."""
     chips = "".join(
-        f'<button class="pill" type="button" data-example="{escape(text, quote=True)}">'
-        f"{escape(text)}</button>"
+        f'<button class="pill" data-example="{escape(text, quote=True)}">{escape(text)}</button>'
         for text in EXAMPLES
     )
     return (
@@ -90,13 +91,11 @@ def invitation(words: Words) -> str:
 
 def running(job: JobView, before: Sequence[PictureView], words: Words) -> str:
     """Return the live preview; until there is one, the pictures from before, dimmed."""
-    version = job.progress.preview_version
-    if not version:
-        return f'<div class="dimmed">{pictures_on_stage(before, words)}</div>' if before else (
-            '<div class="stage"><div class="picture chosen"><div class="canvas blank"></div></div></div>'
-        )
+    if not job.progress.preview_version:
+        shown = pictures_on_stage(before, words) if before else _BLANK
+        return f'<div class="dimmed">{shown}</div>'
     done = [picture for picture in before if picture.job_id == job.id]
-    source = f"atelier/v1/jobs/{job.id}/preview?version={version}"
+    source = f"atelier/v1/jobs/{job.id}/preview?version={job.progress.preview_version}"
     return (
         '<div class="stage"><figure class="picture chosen preview"><div class="canvas">'
         f'<img src="{source}" alt=""></div><figcaption></figcaption></figure>'
@@ -113,7 +112,7 @@ def progress(job: JobView, *, waiting: int, words: Words) -> str:
     if waiting:
         line += (
             f' <span class="more">{words.html("progress.more_waiting", count=waiting)} '
-            f'<button type="button" class="link" data-cancel>'
+            f'<button class="link" data-cancel>'
             f"{words.html('action.cancel_waiting')}</button></span>"
         )
     return (

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-import gradio as gr
+from gradio.themes import Base
 from gradio.themes.utils import colors
 
 SANS: Final = (
@@ -14,7 +14,15 @@ SANS: Final = (
     "Noto Sans CJK SC",
     "sans-serif",
 )
-MONO: Final = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "DejaVu Sans Mono", "Noto Sans Mono CJK SC", "monospace")
+MONO: Final = (
+    "ui-monospace",
+    "SFMono-Regular",
+    "Menlo",
+    "Consolas",
+    "DejaVu Sans Mono",
+    "Noto Sans Mono CJK SC",
+    "monospace",
+)
 
 CINNABAR: Final = colors.Color(
     name="cinnabar",
@@ -32,9 +40,9 @@ CINNABAR: Final = colors.Color(
 )
 
 
-def paper_and_ink() -> gr.themes.Base:
+def paper_and_ink() -> Base:
     """Return the theme; system fonts only, so nothing is fetched."""
-    theme = gr.themes.Base(
+    theme = Base(
         primary_hue=CINNABAR,
         secondary_hue=CINNABAR,
         neutral_hue=colors.stone,

@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Final
 
 import gradio as gr
-from gradio.components import Component
+from gradio.blocks import Block
 
 from webui.modules.errors import RangeError
 from webui.modules.sampling.catalogue import find_sampler, find_scheduler
@@ -41,7 +41,7 @@ SUGGESTED: Final = ("width", "height", "steps", "guidance", "sampler", "schedule
 
 REQUEST_FIELDS: Final = frozenset(field.name for field in fields(GenerationRequest))
 
-Updates = dict[Component, Any]
+Updates = dict[Block, Any]
 """What an event sends back to the page: a change for each component it touches."""
 
 
@@ -74,11 +74,11 @@ class Txt2ImgForm:
     overrides: gr.Dropdown
     filled_for: gr.Textbox
 
-    def components(self) -> set[Component]:
+    def components(self) -> set[Block]:
         """Everything to hand to ``click(inputs=...)``; a set makes Gradio send a dict."""
         return {getattr(self, field.name) for field in fields(self)}
 
-    def read(self, values: Mapping[Component, Any]) -> GenerationRequest:
+    def read(self, values: Mapping[Block, Any]) -> GenerationRequest:
         """Turn what Gradio sends into a request.
 
         Raises:
@@ -91,7 +91,8 @@ class Txt2ImgForm:
                 raise RangeError(message, hint="Enter a number.", value=name)
         found |= {name: int(found[name]) for name in WHOLE}
         found |= {name: found[name] or None for name in CHOICES}
-        more = dict(_override(entry) for entry in values[self.overrides] or [])
+        entries: list[str] = values[self.overrides] or []
+        more = dict(map(_override, entries))
         options = {name: more.pop(name) for name in list(more) if name not in REQUEST_FIELDS}
         return GenerationRequest(**found | more, options=options)
 
@@ -105,7 +106,7 @@ class Txt2ImgForm:
             UnknownNameError: If there is no such sampler or schedule.
         """
         rest = dict(wished)
-        options: Mapping[str, Any] = rest.pop("options", {})
+        options: dict[str, Any] = dict(rest.pop("options", {}))
         own = {name: rest.pop(name) for name in SHARED if rest.get(name) is not None}
         updates: Updates = {
             getattr(self, name): gr.update(value=value) for name, value in _labelled(own).items()
@@ -121,7 +122,7 @@ class Txt2ImgForm:
         return {getattr(self, name): gr.update(value=value) for name, value in wished.items()}
 
     def follow(
-        self, values: Mapping[Component, Any], *, old: Suggested, new: Suggested
+        self, values: Mapping[Block, Any], *, old: Suggested, new: Suggested
     ) -> tuple[Updates, bool]:
         """Move the fields that nobody has touched to another checkpoint's values.
 
@@ -157,7 +158,8 @@ def _override(entry: str) -> tuple[str, Any]:
     """Read one override setting, such as ``eta: 0.5`` or ``randn_source: GPU``."""
     name, _, text = entry.partition(":")
     try:
-        value = json.loads(text)
+        value: Any = json.loads(text)
     except ValueError:
         value = text.strip()
-    return name.strip(), tuple(value) if isinstance(value, list) else value
+    sides = name.strip() == "seed_resize_from"
+    return name.strip(), tuple(value) if sides else value

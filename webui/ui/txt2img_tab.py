@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import gradio as gr
-from gradio.components import Component
+from gradio.blocks import Block
 
 from webui.jobs.views import JobState
 from webui.library import infotext
 from webui.modules.errors import UnknownNameError, WebuiError
 from webui.modules.text.tokens import CHUNK, count
+from webui.modules.types import PIXELS_PER_LATENT
 from webui.services.models import Suggested
 from webui.services.studio import Studio
 from webui.ui import stage
@@ -80,9 +81,7 @@ class Txt2ImgTab:
         self.random_seed.click(None, None, form.seed, js="() => -1", **QUICK)
         self.last_seed.click(None, None, form.seed, js="() => atelier.seedOnShow()", **QUICK)
 
-    async def draw(
-        self, values: dict[Component, Any], request: gr.Request
-    ) -> AsyncIterator[Updates]:
+    async def draw(self, values: dict[Block, Any], request: gr.Request) -> AsyncIterator[Updates]:
         """Put the wish into the queue and follow it to its pictures."""
         owner = person(request)
         try:
@@ -161,7 +160,7 @@ class Txt2ImgTab:
         room = CHUNK * max(1, -(-used // CHUNK))
         return f'<span class="tokens">{used}/{room}</span>'
 
-    def change_checkpoint(self, values: dict[Component, Any]) -> Updates:
+    def change_checkpoint(self, values: dict[Block, Any]) -> Updates:
         """Move untouched fields to the new checkpoint's values and offer those of the others."""
         form, words = self.form, self.labels.words
         name = values[form.checkpoint]
@@ -195,7 +194,7 @@ class Txt2ImgTab:
     def _desk(self, owner: str) -> Desk:
         return Desk(studio=self.studio, words=self.labels.words, owner=owner)
 
-    def _scenery(self) -> list[Component]:
+    def _scenery(self) -> list[Block]:
         return [self.stage, self.progress, self.notice, self.interrupt, self.skip]
 
     def _show(self, scene: Scene) -> Updates:
@@ -232,8 +231,9 @@ def preset(native: Suggested, shape: str) -> tuple[int, int]:
     side = min(native.width, native.height)
     wide, high = SHAPES[shape]
     shrink = (wide * high) ** -0.5 if side >= LARGE_SIDE else 1.0
-    grid = GRID if side >= 2 * GRID else 8
-    return tuple(max(grid, round(side * part * shrink / grid) * grid) for part in (wide, high))
+    grid = GRID if side >= 2 * GRID else PIXELS_PER_LATENT
+    width, height = (max(grid, round(side * part * shrink / grid) * grid) for part in (wide, high))
+    return width, height
 
 
 def checkpoint_choices(studio: Studio) -> list[tuple[str, str]]:
