@@ -14,6 +14,8 @@ from pathlib import Path
 from random import SystemRandom
 from typing import TYPE_CHECKING, Final
 
+import psutil
+
 from webui.jobs import lock
 from webui.jobs.bell import Bell
 from webui.jobs.local import LocalExecutor, Surroundings
@@ -166,7 +168,7 @@ def _application(studio: Studio, *, port: int, say: Say) -> "ASGIApp":
     app.include_router(atelier.router(studio))
     if settings.server.api:
         app.include_router(a1111.router(studio))
-    gradio.mount_gradio_app(
+    gradio.mount_gradio_app(  # pyright: ignore[reportUnknownMemberType] - its auth is untyped
         app,
         page.build_page(studio),
         path="/",
@@ -247,13 +249,13 @@ def _address(server: Server, port: int) -> str:
     """Return under which address people reach this server."""
     host = server.host
     if server.listen:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            try:
-                # Nothing is sent: this only asks which of our addresses leads outside.
-                probe.connect(("192.0.2.1", 9))
-                host = probe.getsockname()[0]
-            except OSError:
-                host = socket.gethostname()
+        found = (
+            address.address
+            for addresses in psutil.net_if_addrs().values()
+            for address in addresses
+            if address.family == socket.AF_INET and not address.address.startswith("127.")
+        )
+        host = next(found, socket.gethostname())
     return f"http://{host}:{port}"
 
 
