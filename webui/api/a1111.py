@@ -7,6 +7,7 @@ Each person sees, interrupts and fetches their own jobs only. What A1111 gets wr
 import base64
 import binascii
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any, Final, cast
 
 import psutil
@@ -22,7 +23,7 @@ from webui.api.visit import ThePerson, TheStudio, serving
 from webui.jobs.views import Failure, JobState, JobView
 from webui.library.cards import ModelCard
 from webui.library.infotext import parse, request_fields
-from webui.modules.errors import PictureError, RangeError, UnsupportedError
+from webui.modules.errors import PictureError, RangeError, UnknownNameError, UnsupportedError
 from webui.modules.sampling.catalogue import SAMPLERS, SCHEDULERS, Sampler
 from webui.services.generate import Drawing
 from webui.services.requests import GenerationRequest
@@ -183,8 +184,12 @@ def skip(studio: TheStudio, person: ThePerson) -> None:
 
 @routes.get("/options")
 def options(studio: TheStudio) -> dict[str, Any]:
-    """Return every option."""
-    return studio.options.current().as_dict()
+    """Return every option; a checkpoint that nobody has chosen is the one that is used."""
+    values = studio.options.current().as_dict()
+    if not values.get("sd_model_checkpoint"):
+        with suppress(UnknownNameError):
+            values["sd_model_checkpoint"] = studio.models.selected("").title
+    return values
 
 
 @routes.post("/options")

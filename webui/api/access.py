@@ -32,6 +32,7 @@ from webui.modules.errors import (
     ForbiddenError,
     LoginNeededError,
     TooManyTriesError,
+    UnknownNameError,
     WebuiError,
 )
 from webui.settings import Settings
@@ -295,8 +296,8 @@ class Gate:
     def _revoke(self, scope: Scope, session_id: str) -> Response:
         try:
             self._sessions.revoke(session_id, person=_named(scope))
-        except WebuiError as error:
-            return answer(error)
+        except UnknownNameError as error:
+            return _refused(404, str(error), error.hint)
         return Response(status_code=204)
 
     async def _log_in(self, scope: Scope, receive: Receive) -> Response:

@@ -2,6 +2,7 @@
 
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -19,7 +20,7 @@ def history(tmp_path: Path) -> History:
 def added(history: History, folder: Path, text: str = "a cat", **changes) -> PictureView:
     path = folder / f"{time.monotonic_ns()}.png"
     Image.new("RGB", (640, 320)).save(path)
-    values = {"owner": "anna", "job_id": "job", "index": 0, "plan": plan_of()}
+    values: dict[str, Any] = {"owner": "anna", "job_id": "job", "index": 0, "plan": plan_of()}
     return history.add(NewPicture(path=path, infotext=text, **{**values, **changes}))
 
 
