@@ -158,7 +158,7 @@ def _why_no_xformers(name: str) -> str:
     if importlib.util.find_spec("xformers") is None:
         return "it is not installed (the extra is called xformers)"
     try:
-        from xformers.ops import (  # noqa: PLC0415 - slow, and only with a graphics card
+        from xformers.ops import (  # slow, and only with a graphics card
             memory_efficient_attention,
         )
 

@@ -39,7 +39,7 @@ def chunked(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
 
 def xformers(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     """Call xformers' memory-efficient attention; only on CUDA."""
-    from xformers.ops import (  # noqa: PLC0415 - an optional extra, imported only when chosen
+    from xformers.ops import (  # an optional extra, imported only when chosen
         memory_efficient_attention,
     )
 

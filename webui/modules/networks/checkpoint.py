@@ -1,7 +1,7 @@
 """A loaded main model: its three networks as one value, built from a file or a diffusers folder.
 
 Together with the other files of this folder this is the only place that knows diffusers and
-transformers. Nothing here ever asks a network hub: shapes come from the file, weights from the file.
+transformers. Nothing here ever asks a network hub: shapes and weights come from the file.
 """
 
 import json

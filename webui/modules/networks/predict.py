@@ -1,4 +1,4 @@
-"""The networks as plain functions of tensors, in the device's number format inside, float32 outside."""
+"""The networks as functions of tensors: the device's number format inside, float32 outside."""
 
 import torch
 from diffusers import AutoencoderKL

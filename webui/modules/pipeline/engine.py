@@ -1,4 +1,4 @@
-"""What is loaded now: one checkpoint and perhaps a VAE beside it; swapped when a plan needs another."""
+"""What is loaded now: a checkpoint and perhaps a VAE; swapped when a plan needs another."""
 
 from collections.abc import Iterator
 

@@ -16,7 +16,7 @@ SCALE: Final = 4
 
 
 def preview_png(latents: Tensor) -> bytes:
-    """Return the first picture of latents ``[batch, 4, height, width]`` as PNG, a quarter the size."""
+    """Return the first picture of latents ``[batch, 4, height, width]`` as PNG, half the size."""
     colours = torch.tensor(RGB, dtype=torch.float32)
     first = latents[0].detach().to("cpu", torch.float32)
     picture = torch.einsum("chw,cr->hwr", first, colours).add(1).mul(127.5).clamp(0, 255)

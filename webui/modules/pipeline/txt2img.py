@@ -176,9 +176,7 @@ class _Batch:
             conditioning,
             plan.sampling,
             levels,
-            prediction=checkpoint.architecture.prediction,
-            guidance=plan.sampling.guidance * sampler.guidance_factor,
-            calls=calls,
+            checkpoint.architecture.prediction,
         )
 
     def _observer(self, observe: Observer) -> Callable[[int, Tensor], None]:

@@ -1,4 +1,4 @@
-"""DPM-Solver on the noise prediction (arXiv:2206.00927): a fixed number of calls, or as many as needed.
+"""DPM-Solver on the noise prediction (arXiv:2206.00927), in fixed or in adaptive steps.
 
 ``t`` is ``-log(sigma)``, so that a picture walks from small t to large.
 """
@@ -38,7 +38,7 @@ def fast(walk: Walk) -> Tensor:
 
 
 def adaptive(walk: Walk) -> Tensor:
-    """Take steps as long as two orders agree well enough (same paper, algorithm 3 of appendix C)."""
+    """Take steps as long as two orders agree well enough (same paper, appendix C)."""
     x, plan = walk.noisy, walk.plan
     start, end = _ends(walk)
     before, t = x, start

@@ -6,13 +6,14 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from webui.modules.sampling.catalogue import find_sampler
 from webui.modules.sampling.schedule import NoiseLevels
 from webui.modules.text.encode import Conditioning
 from webui.modules.types import SamplingPlan
 
 Network = Callable[[Tensor, Tensor, Tensor], Tensor]
-"""Takes latents ``[n, 4, h, w]``, timesteps ``[n]`` and text ``[n, tokens, width]``; returns what the
-denoising network predicts, float32 like the latents."""
+"""Takes latents ``[n, 4, h, w]``, timesteps ``[n]`` and text ``[n, tokens, width]``; returns what
+the denoising network predicts, float32 like the latents."""
 
 
 class GuidedDenoiser:
@@ -24,18 +25,16 @@ class GuidedDenoiser:
         conditioning: Conditioning,
         plan: SamplingPlan,
         levels: NoiseLevels,
-        *,
         prediction: Literal["epsilon", "v"],
-        guidance: float,
-        calls: int,
     ) -> None:
         self._network = network
         self._conditioning = conditioning
         self._plan = plan
         self._levels = levels
         self._prediction = prediction
-        self._guidance = guidance
-        self._calls = calls
+        sampler, _ = find_sampler(plan.sampler)
+        self._guidance = plan.guidance * sampler.guidance_factor
+        self._calls = plan.steps * sampler.evaluations
         self._call = 0
         self._unguided = torch.empty(0)
 

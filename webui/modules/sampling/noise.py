@@ -140,7 +140,7 @@ class BatchNoise:
 
     def _first_of(self, place: int) -> Tensor:
         """Mix in the variation seed's noise, and keep that of another size if asked."""
-        channels, height, width = self._shape
+        channels = self._shape[0]
         other_width, other_height = (side // PIXELS_PER_LATENT for side in self._rules.resize_from)
         resized = other_width > 0 and other_height > 0
         other = (channels, other_height, other_width)
@@ -157,10 +157,7 @@ class BatchNoise:
 
     def brownian(self, low: float, high: float) -> "Brownian":
         """Return Brownian noise between two sigmas, one path per picture."""
-        paths = [
-            BrownianPath(seed, low, high, self._shape, lambda seed: self._stream(seed))
-            for seed in self._seeds
-        ]
+        paths = [BrownianPath(seed, low, high, self._shape, self._stream) for seed in self._seeds]
         return Brownian(paths, self._device)
 
 
@@ -208,8 +205,8 @@ class BrownianPath:
     """A Brownian motion that is the same however it is asked.
 
     The midpoint of each interval is drawn from a seed of its own, so that any point of the path
-    follows from the seed alone. It is the tree of torchsde 0.2.6 (github.com/google-research/torchsde,
-    Li et al. 2020, arXiv:2001.01328, section 4), whose numbers A1111's SDE samplers draw.
+    follows from the seed alone. It is the tree of torchsde 0.2.6 (Li et al. 2020, arXiv:2001.01328,
+    section 4), whose numbers A1111's SDE samplers draw.
     """
 
     def __init__(

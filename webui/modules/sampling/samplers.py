@@ -1,8 +1,8 @@
 """Samplers over noise levels, as pure functions; their formulas are those of k-diffusion.
 
 Each takes a :class:`Walk` and returns the clean latent picture. ``d`` is the slope of the
-probability-flow equation, ``(x - denoised) / sigma`` (arXiv:2206.00364, equation 1); ``t`` and ``h``
-are times and steps in ``-log(sigma)`` (arXiv:2211.01095).
+probability-flow equation, ``(x - denoised) / sigma`` (arXiv:2206.00364, equation 1); ``t`` and
+``h`` are times and steps in ``-log(sigma)`` (arXiv:2211.01095).
 """
 
 import math
@@ -39,8 +39,8 @@ def ancestral(sigma: Tensor, sigma_next: Tensor, eta: float) -> tuple[Tensor, Te
 def euler(walk: Walk) -> Tensor:
     """Follow the slope (arXiv:2206.00364, algorithm 2 without its second half)."""
     x = walk.noisy
-    for number, (sigma, sigma_next) in enumerate(pairwise(walk.sigmas)):
-        x, sigma = _churned(walk, x, sigma)
+    for number, (level, sigma_next) in enumerate(pairwise(walk.sigmas)):
+        x, sigma = _churned(walk, x, level)
         denoised = walk.denoiser.denoised(x, sigma)
         walk.observe(number, denoised)
         x = x + slope(x, sigma, denoised) * (sigma_next - sigma)
@@ -50,8 +50,8 @@ def euler(walk: Walk) -> Tensor:
 def heun(walk: Walk) -> Tensor:
     """Follow the mean of the slopes at both ends of the step (arXiv:2206.00364, algorithm 2)."""
     x = walk.noisy
-    for number, (sigma, sigma_next) in enumerate(pairwise(walk.sigmas)):
-        x, sigma = _churned(walk, x, sigma)
+    for number, (level, sigma_next) in enumerate(pairwise(walk.sigmas)):
+        x, sigma = _churned(walk, x, level)
         x = _heun_step(walk, x, (sigma, sigma_next), number)
     return x
 
@@ -71,8 +71,8 @@ def _heun_step(walk: Walk, x: Tensor, ends: tuple[Tensor, Tensor], number: int) 
 def dpm_2(walk: Walk) -> Tensor:
     """Follow the slope at the logarithmic middle of the step."""
     x = walk.noisy
-    for number, (sigma, sigma_next) in enumerate(pairwise(walk.sigmas)):
-        x, sigma = _churned(walk, x, sigma)
+    for number, (level, sigma_next) in enumerate(pairwise(walk.sigmas)):
+        x, sigma = _churned(walk, x, level)
         denoised = walk.denoiser.denoised(x, sigma)
         walk.observe(number, denoised)
         x = x + _middle_slope(walk, x, (sigma, sigma_next), denoised) * (sigma_next - sigma)
@@ -290,7 +290,7 @@ def lcm(walk: Walk) -> Tensor:
 
 
 def restart(walk: Walk) -> Tensor:
-    """Heun's steps, going back once or twice from sigma 0.1 to 2 with fresh noise (arXiv:2306.14878)."""
+    """Heun's steps, going back once or twice from sigma 0.1 to 2 (arXiv:2306.14878)."""
     x, last = walk.noisy, None
     for number, (sigma, sigma_next) in enumerate(_restart_steps(walk.sigmas)):
         if last is not None and last < sigma:

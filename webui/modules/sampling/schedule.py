@@ -1,4 +1,4 @@
-"""Noise levels: the thousand that the model was trained on, and the few that a picture walks down."""
+"""Noise levels: the thousand a model was trained on, and the few that a picture walks down."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -13,9 +13,8 @@ from torch import Tensor
 from webui.modules.sampling.catalogue import Sampler, find_scheduler
 from webui.modules.types import SamplingPlan
 
-
 LCM_STRIDE: Final = 20
-"""Latent consistency models were trained on every twentieth level (arXiv:2310.04378, section 4.3)."""
+"""Latent consistency models know every twentieth level (arXiv:2310.04378, section 4.3)."""
 
 
 @dataclass(frozen=True, slots=True)

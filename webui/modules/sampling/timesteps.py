@@ -239,43 +239,32 @@ class _Weights:
 
     def predict(self) -> list[float]:
         """Return the weights of the known slopes."""
-        count = len(self.ratios) - 1
-        if not count:
+        known = len(self.ratios) - 1
+        if not known:
             return []
         if self.variant == "vary_coeff":
-            return self._varying(self.ratios[:-1])
-        if count == 1:
+            rows = _inverse(self.ratios[:-1])
+            return list(np.array(self._phis(known)) @ rows)
+        if known == 1:
             return [0.5 * self._scale]
         return list(
-            self._scale * np.linalg.solve(self._powers[:count, :count], self._moments[:count])
+            self._scale * np.linalg.solve(self._powers[:known, :known], self._moments[:known])
         )
 
     def correct(self) -> list[float]:
         """Return the weights of the known slopes and of the one at the end of the step."""
+        count = len(self.ratios)
         if self.variant == "vary_coeff":
-            return self._varying(self.ratios)
-        if len(self.ratios) == 1:
+            return self._correct_varying(count)
+        if count == 1:
             return [0.5 * self._scale]
         return list(self._scale * np.linalg.solve(self._powers, self._moments))
 
-    def _varying(self, ratios: np.ndarray) -> list[float]:
-        """Return the weights that need no second scale (same paper, appendix on varying coefficients)."""
-        count = len(ratios)
-        factors = np.cumprod([1, *range(2, count + 1)])
-        columns = np.stack([ratios**power / factors[power] for power in range(count)], axis=1)
-        phis = self._phis(len(self.ratios))
-        inverse = np.linalg.inv(columns)
-        rows = list(inverse)
-        if count == len(self.ratios) and count > 1:
-            # The last slope enters with the row before, as in the reference code.
-            return list(self._varying_corrected(inverse, phis))
-        return list(sum(phi * row for phi, row in zip(phis, rows, strict=False)))
-
-    def _varying_corrected(self, inverse: np.ndarray, phis: list[float]) -> np.ndarray:
-        count = len(self.ratios)
-        known = sum(phis[row] * inverse[row][:-1] for row in range(count - 1))
-        last = phis[count - 1] * inverse[count - 2][-1]
-        return np.append(known, last)
+    def _correct_varying(self, count: int) -> list[float]:
+        """Weigh the last slope with the row before its own, as the reference code does."""
+        rows, phis = _inverse(self.ratios), np.array(self._phis(count))
+        known = phis[: count - 1] @ rows[: count - 1, :-1]
+        return [*known, phis[-1] * rows[max(0, count - 2), -1]]
 
     def _phis(self, count: int) -> list[float]:
         """Return phi_2 h, phi_3 h, ... of the exponential integrator."""
@@ -299,3 +288,10 @@ class _Weights:
         phis = self._phis(len(self.ratios))
         factors = np.cumprod(range(1, len(phis) + 1))
         return np.array(phis) * factors / self._scale
+
+
+def _inverse(ratios: np.ndarray) -> np.ndarray:
+    """Invert the matrix of powers over factorials, one row for each slope."""
+    count = len(ratios)
+    factorials = np.cumprod(range(1, count + 1))
+    return np.linalg.inv(np.stack([ratios**power / factorials[power] for power in range(count)], 1))

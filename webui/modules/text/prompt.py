@@ -150,28 +150,28 @@ def timeline(prompt: str, clock: Clock) -> list[Timed]:
 def _read(prompt: str) -> _Text | None:
     """Return the prompt with its edits and alternations found; None if it cannot be read.
 
-    Tokens go one after another into ``content``. A bracket that closes and makes sense is replaced
-    there by what it means. One that makes no sense was only a character, and so was every bracket
-    that is still open around it.
+    Marks and words go one after another into ``content``. A bracket that closes and makes sense is
+    replaced there by what it means. One that makes no sense was only a character, and so was every
+    bracket that is still open around it.
     """
     content: list[_Node] = []
     opened: list[_Open] = []
     for match in _TOKENS.finditer(prompt):
-        token = match[0]
-        if token in ("\\", "\\\n") or (token == "|" and not opened):
+        mark = match[0]
+        if mark in ("\\", "\\\n") or (mark == "|" and not opened):
             return None
-        if token in ("[", "("):
-            opened.append(_Open(token, len(content)))
-        elif token in (":", "|") and opened:
+        if mark in ("[", "("):
+            opened.append(_Open(mark, len(content)))
+        elif mark in (":", "|") and opened:
             opened[-1].marks.append(len(content))
-        elif token in ("]", ")"):
-            if opened and _understand(content, opened[-1], token):
+        elif mark in ("]", ")"):
+            if opened and _understand(content, opened[-1], mark):
                 opened.pop()
                 continue
             if _holds_bar(content, opened):
                 return None
             opened.clear()
-        content.append(token)
+        content.append(mark)
     return None if _holds_bar(content, opened) else tuple(content)
 
 
@@ -259,36 +259,97 @@ def weighted(text: str) -> list[Piece]:
     Raises:
         RangeError: If a weight such as ``(a:1.2.3)`` is not a number.
     """
-    texts: list[str] = []
-    breaks: set[int] = set()
-    opened: dict[str, list[int]] = {"(": [], "[": []}
-    spans: dict[str, list[_Span]] = {"(": [], "[": []}
-
-    def close(bracket: str, factor: float) -> None:
-        spans[bracket].append(_Span(opened[bracket].pop(), len(texts), factor))
-
+    reader = _Reader()
     for match in _EMPHASIS.finditer(text):
-        token, number = match[0], match[1]
-        if token in ("(", "["):
-            opened[token].append(len(texts))
-        elif number is not None and opened["("]:
-            close("(", _weight(number))
-        elif token == ")" and opened["("]:
-            close("(", ROUND_FACTOR)
-        elif token == "]" and opened["["]:
-            close("[", SQUARE_FACTOR)
-        elif token[0] == "\\":
-            texts.append(token[1:])
+        reader.take(match[0], match[1])
+    return reader.end()
+
+
+@dataclass(slots=True)
+class _Reader:
+    """Collects words, and the spans of words that brackets enclose."""
+
+    texts: list[str] = field(default_factory=list[str])
+    breaks: set[int] = field(default_factory=set[int])
+    rounds: "_Brackets" = field(default_factory=lambda: _Brackets(ROUND_FACTOR))
+    squares: "_Brackets" = field(default_factory=lambda: _Brackets(SQUARE_FACTOR))
+
+    def take(self, mark: str, number: str | None) -> None:
+        """Take one mark or run of words; ``number`` is the weight in a mark such as ``:1.2)``."""
+        place = len(self.texts)
+        if mark == "(":
+            self.rounds.opened.append(place)
+        elif mark == "[":
+            self.squares.opened.append(place)
+        elif number is not None and self.rounds.opened:
+            self.rounds.close(place, _weight(number))
+        elif mark == ")" and self.rounds.opened:
+            self.rounds.close(place, ROUND_FACTOR)
+        elif mark == "]" and self.squares.opened:
+            self.squares.close(place, SQUARE_FACTOR)
+        elif mark[0] == "\\":
+            self.texts.append(mark[1:])
         else:
-            for place, part in enumerate(_split_break(token)):
-                if place:
-                    breaks.add(len(texts))
-                    texts.append(BREAK)
-                texts.append(part)
-    for bracket, factor in (("(", ROUND_FACTOR), ("[", SQUARE_FACTOR)):
-        while opened[bracket]:
-            close(bracket, factor)
-    return _merged(texts, breaks, _factors(spans["("]), _factors(spans["["]))
+            self._take_words(mark)
+
+    def _take_words(self, words: str) -> None:
+        for number, part in enumerate(_split_break(words)):
+            if number:
+                self.breaks.add(len(self.texts))
+                self.texts.append(BREAK)
+            self.texts.append(part)
+
+    def end(self) -> list[Piece]:
+        """Weigh each piece and join neighbours of equal weight."""
+        rounds, squares = (kind.factors(len(self.texts)) for kind in (self.rounds, self.squares))
+        pieces: list[tuple[list[str], float]] = []
+        by_round = by_square = 1.0
+        for place, text in enumerate(self.texts):
+            by_round = rounds.get(place, by_round)
+            by_square = squares.get(place, by_square)
+            weight = by_square * by_round * (-1.0 if place in self.breaks else 1.0)
+            if pieces and pieces[-1][1] == weight:
+                pieces[-1][0].append(text)
+            else:
+                pieces.append(([text], weight))
+        return [Piece("".join(parts), weight) for parts, weight in pieces] or [Piece("", 1.0)]
+
+
+@dataclass(slots=True)
+class _Brackets:
+    """One kind of bracket: those still open, and the spans of those that closed."""
+
+    factor: float
+    opened: list[int] = field(default_factory=list[int])
+    spans: list[_Span] = field(default_factory=list[_Span])
+
+    def close(self, place: int, factor: float) -> None:
+        """End the innermost bracket before this place."""
+        self.spans.append(_Span(self.opened.pop(), place, factor))
+
+    def factors(self, end: int) -> dict[int, float]:
+        """Return, for each place at which the total factor changes, the total from there on.
+
+        Brackets of one kind nest, so one walk with a stack suffices; open ones reach to the end.
+        """
+        while self.opened:
+            self.close(end, self.factor)
+        changes: dict[int, float] = {}
+        around: list[tuple[int, float]] = []
+        for span in sorted(self.spans, key=lambda span: (span.start, -span.end)):
+            _leave(around, changes, span.start)
+            total = span.factor * (around[-1][1] if around else 1.0)
+            around.append((span.end, total))
+            changes[span.start] = total
+        _leave(around, changes, None)
+        return changes
+
+
+def _leave(around: list[tuple[int, float]], changes: dict[int, float], start: int | None) -> None:
+    """Close the spans that end at or before ``start``; all of them if it is None."""
+    while around and (start is None or around[-1][0] <= start):
+        end, _ = around.pop()
+        changes[end] = around[-1][1] if around else 1.0
 
 
 def _split_break(token: str) -> list[str]:
@@ -302,46 +363,6 @@ def _weight(number: str) -> float:
     except ValueError as error:
         message = f"the weight {number!r} in the prompt is not a number"
         raise RangeError(message, hint="Write weights like (word:1.2).", value=number) from error
-
-
-def _factors(spans: list[_Span]) -> dict[int, float]:
-    """Return, for each piece at which the total factor changes, the total from there on.
-
-    Spans of one kind of bracket nest, so one walk with a stack suffices.
-    """
-    changes: dict[int, float] = {}
-    around: list[tuple[int, float]] = []
-    for span in sorted(spans, key=lambda span: (span.start, -span.end)):
-        _leave(around, changes, span.start)
-        total = span.factor * (around[-1][1] if around else 1.0)
-        around.append((span.end, total))
-        changes[span.start] = total
-    _leave(around, changes, None)
-    return changes
-
-
-def _leave(around: list[tuple[int, float]], changes: dict[int, float], start: int | None) -> None:
-    """Close the spans that end at or before ``start``; all of them if it is None."""
-    while around and (start is None or around[-1][0] <= start):
-        end, _ = around.pop()
-        changes[end] = around[-1][1] if around else 1.0
-
-
-def _merged(
-    texts: list[str], breaks: set[int], round_: dict[int, float], square: dict[int, float]
-) -> list[Piece]:
-    """Weigh each piece and join neighbours of equal weight."""
-    pieces: list[tuple[list[str], float]] = []
-    by_round = by_square = 1.0
-    for place, text in enumerate(texts):
-        by_round = round_.get(place, by_round)
-        by_square = square.get(place, by_square)
-        weight = by_square * by_round * (-1.0 if place in breaks else 1.0)
-        if pieces and pieces[-1][1] == weight:
-            pieces[-1][0].append(text)
-        else:
-            pieces.append(([text], weight))
-    return [Piece("".join(parts), weight) for parts, weight in pieces] or [Piece("", 1.0)]
 
 
 # Tags of add-ons --------------------------------------------------------------------------------

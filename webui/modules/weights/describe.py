@@ -1,4 +1,4 @@
-"""What a file is, told from the names and shapes of its tensors; never from its folder. No torch."""
+"""What a file is, from the names and shapes of its tensors; never from its folder. No torch."""
 
 import json
 from collections.abc import Mapping

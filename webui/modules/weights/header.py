@@ -97,7 +97,7 @@ def _is_pickle(first: bytes) -> bool:
 
 def _read_safetensors(path: Path, first: bytes, size: int) -> Header:
     length = int.from_bytes(first, "little") if len(first) == 8 else 0  # noqa: PLR2004 - u64
-    if not 2 <= length <= min(MAX_HEADER_BYTES, size - 8):
+    if not len("{}") <= length <= min(MAX_HEADER_BYTES, size - 8):
         message = f"{path.name} is cut off or no model file"
         raise ModelFileError(message, hint="Download or copy the file again.", value=path.name)
     with path.open("rb") as file:

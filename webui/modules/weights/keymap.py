@@ -1,8 +1,7 @@
 """Names in files and names in our networks: one table of rewriting rules per network. No torch.
 
-Files carry the names of the LDM code (github.com/CompVis/stable-diffusion); our networks carry those
-of diffusers and transformers. Each rule is a bijection on the names it matches, so that the same
-table serves reading and, turned round over a network's own names, writing.
+Files carry the names of the LDM code (github.com/CompVis/stable-diffusion); our networks carry
+those of diffusers and transformers. Each rule is a bijection on the names it matches.
 """
 
 import re

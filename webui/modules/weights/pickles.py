@@ -33,8 +33,12 @@ STORAGE_DTYPES: Final[Mapping[str, str]] = {
 """Torch's storage classes and the types as safetensors names them."""
 
 _ITEM_BYTES: Final = {
-    "F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1, "BOOL": 1,
+    "F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1,
+    "BOOL": 1,
 }  # fmt: skip
+
+_LEGACY_MAGIC: Final = 0x1950A86A20F9469CFC6C
+"""The number with which torch began its files before 1.6."""
 
 _INERT: Final = (
     "pytorch_lightning.",
@@ -136,7 +140,7 @@ def _read_zip(path: Path, file: BinaryIO) -> PickledFile:
 def _read_legacy(path: Path, file: BinaryIO) -> PickledFile:
     stream = BytesIO(file.read(MAX_PICKLE_BYTES))
     magic, _version, _system, content, keys = (_Machine(path).run_next(stream) for _ in range(5))
-    if magic != 0x1950A86A20F9469CFC6C:
+    if magic != _LEGACY_MAGIC:
         message = "torch's magic number is missing"
         raise ValueError(message)
     tensors, values = _flatten(content)
@@ -287,20 +291,9 @@ class _Machine:
             text = f"{module}.{name}"
         else:
             text = str(argument).replace(" ", ".", 1)
-        storage = text.rsplit(".", 1)[-1] in STORAGE_DTYPES and text.startswith("torch.")
-        if text in _DESCRIBED or storage or text.startswith(_INERT) or text.startswith("torch."):
-            if not (text in _DESCRIBED or storage or text.startswith(_INERT)):
-                self._check_torch_name(text)
-            self.stack.append(_Name(text))
-        else:
+        if not _is_harmless(text):
             self._refuse(f"the name {text[:80]!r}")
-
-    def _check_torch_name(self, text: str) -> None:
-        """Allow torch's element types, such as ``torch.float16``, and nothing else of torch."""
-        if text.count(".") != 1 or not text.rsplit(".", 1)[-1].rstrip("0123456789").isidentifier():
-            self._refuse(f"the name {text[:80]!r}")
-        if text.rsplit(".", 1)[-1] not in _TORCH_DTYPES:
-            self._refuse(f"the name {text[:80]!r}")
+        self.stack.append(_Name(text))
 
     def reduce(self, _: Any) -> None:
         """Describe what calling a known name would have made."""
@@ -414,6 +407,14 @@ _STEPS: Final[Mapping[str, Callable[[_Machine, Any], Any]]] = {
     "GET": lambda machine, key: machine.stack.append(machine.memo[key]),
 }
 """Everything else that a description of tensors needs."""
+
+
+def _is_harmless(name: str) -> bool:
+    """Tell whether a name describes tensors: a builder, a storage, a type, a husk."""
+    module, _, leaf = name.rpartition(".")
+    known = name in _DESCRIBED or name.startswith(_INERT)
+    storage = leaf in STORAGE_DTYPES and module in ("torch", "torch.storage", "torch.cuda")
+    return known or storage or (module == "torch" and leaf in _TORCH_DTYPES)
 
 
 def _paired(items: list[Any]) -> dict[Any, Any]:
