@@ -152,9 +152,10 @@ def set_up(lock: str, torch_index: str | None) -> None:
             install("--force-reinstall", "--no-deps", "--index-url", torch_index, pinned("torch"))
         others = ["--extra-index-url", torch_index] if torch_index else []
         install(*others, "-r", str(ROOT / lock))
+        UNFINISHED.unlink(missing_ok=True)
+        compile_all()
         done = {name: fingerprint(name) for name in (RUN, lock)}  # TEST holds all that RUN holds
         STAMP.write_text(json.dumps({**done, "torch_index_url": torch_index}), encoding="utf-8")
-        UNFINISHED.unlink(missing_ok=True)
 
 
 def hand_over(command: str, flags: list[str]) -> int:
@@ -265,7 +266,8 @@ def install(*what: str) -> None:
         SetupError: It failed; says why in the words of ``CAUSES`` where they fit.
     """
     fast = uv()
-    line = [str(python()), "-m", "pip", "install", "--no-input", "--progress-bar", "off"]
+    line = [str(python()), "-m", "pip", "install", "--no-compile", "--no-input"]
+    line += ["--progress-bar", "off"]
     if fast:
         line = [
             fast,
@@ -342,8 +344,20 @@ def pump(process: "subprocess.Popen[str]", lines: "queue.Queue[str | None]") -> 
 
 def installed() -> int:
     """Return how many packages the environment holds so far."""
+    return sum(1 for _ in site_packages().glob("*.dist-info"))
+
+
+def compile_all() -> None:
+    """Compile what was installed on all cores; installers use one, or leave it to every start."""
+    print("  all there; preparing a fast start", flush=True)
+    line = [str(python()), "-m", "compileall", "-qq", "-j", "0", str(site_packages())]
+    subprocess.run(line, capture_output=True, check=False)  # a package's odd template may fail
+
+
+def site_packages() -> Path:
+    """Return the folder of the environment that holds the packages."""
     library = "Lib" if os.name == "nt" else "lib/python{}.{}".format(*sys.version_info)
-    return sum(1 for _ in (VENV / library / "site-packages").glob("*.dist-info"))
+    return VENV / library / "site-packages"
 
 
 def explained(said: str) -> SetupError:
