@@ -67,9 +67,11 @@ def build_png_info(
                 {"label": "png_info.drop"},
                 file_types=["image"],
                 type="filepath",
+                show_label=False,
                 elem_id="pnginfo_image",
-                height=160,
+                height=200,
             )
+            plain_html(labels.words.html("png_info.drop_hint"), elem_id="pnginfo_hint")
             picture = plain_html("", elem_id="pnginfo_picture")
         with gr.Column(elem_id="png_said"):
             text = labels.make(

@@ -90,6 +90,7 @@ class Txt2ImgForm:
                 message = f"{name.replace('_', ' ')} is empty"
                 raise RangeError(message, hint="Enter a number.", value=name)
         found |= {name: int(found[name]) for name in WHOLE}
+        found |= {name: found[name] or "" for name in TEXTS}
         found |= {name: found[name] or None for name in CHOICES}
         entries: list[str] = values[self.overrides] or []
         more = dict(map(_override, entries))

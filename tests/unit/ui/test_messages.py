@@ -1,0 +1,64 @@
+"""Everything that can go wrong, and everything on the page, is said in every language."""
+
+from collections.abc import Iterator
+from string import Formatter
+
+import pytest
+
+from webui.jobs.views import Failure
+from webui.modules.errors import SizeError, WebuiError
+from webui.ui.messages import LANGUAGES, explain, load_words
+
+WORDS = load_words()
+
+
+def family(error: type[WebuiError]) -> Iterator[type[WebuiError]]:
+    yield error
+    for child in error.__subclasses__():
+        yield from family(child)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("error", list(family(WebuiError)), ids=lambda error: error.code)
+def test_every_error_has_a_sentence_and_a_way_out(error: type[WebuiError], language: str) -> None:
+    """A new class of error cannot be forgotten in a translation."""
+    sentence = WORDS.say(f"error.{error.code}.sentence", language, value="VALUE")
+    hint = WORDS.say(f"error.{error.code}.hint", language)
+
+    assert sentence
+    assert hint
+
+
+def test_every_language_says_the_same_things() -> None:
+    """The same keys, each with the same blanks to fill."""
+    blanks = {
+        language: {
+            key: {name for _, name, _, _ in Formatter().parse(text) if name}
+            for key, text in texts.items()
+        }
+        for language, texts in WORDS.texts.items()
+    }
+
+    assert blanks["zh"] == blanks["en"]
+
+
+def test_an_error_names_the_value_in_every_language() -> None:
+    """English readers get the error's own words, others the translated sentence."""
+    error = SizeError("width is 100 pixels", hint="Use a multiple of 8.", value=100)
+
+    said = explain(error, WORDS)
+
+    assert "Width is 100 pixels." in said
+    assert "100 像素" in said
+    assert "Use a multiple of 8." in said
+
+
+def test_words_of_a_failed_job_cannot_become_markup() -> None:
+    """File names may hold anything."""
+    failure = Failure(code="model.file", message="<img src=x>", hint="<b>", value="<script>")
+
+    said = explain(failure, WORDS)
+
+    assert "<img" not in said
+    assert "<script" not in said
+    assert "<b>" not in said
