@@ -20,11 +20,14 @@ class StrictRequest(Request):
         """
         data = await self.body()
         try:
-            return json.loads(data, parse_constant=_refuse_constant)
+            value = json.loads(data, parse_constant=_refuse_constant)
+            if rb"\ud" in data.lower():
+                json.dumps(value, ensure_ascii=False).encode()  # half a letter cannot be kept
         except RecursionError as error:
             raise HTTPException(400, "the JSON is nested too deeply") from error
         except ValueError as error:
             raise HTTPException(400, f"the body is not JSON: {str(error)[:200]}") from error
+        return value
 
 
 class StrictRoute(APIRoute):

@@ -21,6 +21,8 @@ from webui.library.infotext_keys import (
     entries,
     fields_of_request,
 )
+from webui.modules.errors import RangeError
+from webui.modules.text.prompt import BREAK, weighted
 from webui.modules.types import GenerationPlan
 
 MIN_PAIRS: Final = 3
@@ -71,7 +73,7 @@ def parse(text: str) -> Parsed:
     if "Hypernet" in found:
         prompt += f"<hypernet:{found['Hypernet']}:{found.get('Hypernet strength', '1.0')}>"
     found |= {"Prompt": prompt, "Negative prompt": negative}
-    if "Emphasis" not in found and _uses_emphasis(prompt + negative):
+    if "Emphasis" not in found and (_uses_emphasis(prompt) or _uses_emphasis(negative)):
         found["Emphasis"] = "Original"
     return found | {key: value for key, value in ASSUMED.items() if key not in found} | _old(found)
 
@@ -158,7 +160,12 @@ def _setting(key: str, value: str) -> dict[str, str]:
 
 
 def _uses_emphasis(text: str) -> bool:
-    return re.search(r"(?<!\\)[(\[]", text) is not None
+    if "(" not in text and "[" not in text:
+        return False
+    try:
+        return any(piece.weight != 1 and piece.text != BREAK for piece in weighted(text))
+    except RangeError:
+        return True
 
 
 def _old(found: Mapping[str, str | int | bool]) -> dict[str, bool]:

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from webui.modules.errors import InfotextError
 from webui.modules.sampling.catalogue import find_sampler, find_scheduler
+from webui.modules.text.prompt import Clock, split_and, timeline
 from webui.modules.types import GenerationPlan, SamplingPlan
 
 ASSUMED: Final[Mapping[str, str | int | bool]] = {
@@ -195,11 +196,20 @@ def _texts(plan: GenerationPlan) -> Iterator[tuple[str, object]]:
     rules = plan.text
     texts = (*plan.prompts, *plan.negative_prompts)
     weighted = any("(" in text or "[" in text for text in texts)
-    edited = any("[" in text for text in texts)
     backtrack = rules.comma_backtrack
-    yield "Old prompt editing timelines", _only(value=True, when=rules.old_editing and edited)
+    edited = rules.old_editing and any(_reads_otherwise(text, plan.sampling) for text in set(texts))
+    yield "Old prompt editing timelines", _only(value=True, when=edited)
     yield "Emphasis", _only(rules.emphasis, when=rules.emphasis != "Original" and weighted)
     yield "Comma padding backtrack", _only(backtrack, when=backtrack != _COMMA_BACKTRACK)
+
+
+def _reads_otherwise(text: str, sampling: SamplingPlan) -> bool:
+    """Tell whether the old way of counting in ``[a:b:when]`` makes a difference to this text."""
+    if "[" not in text:
+        return False
+    steps = sampling.steps * find_sampler(sampling.sampler)[0].evaluations
+    old, new = Clock(steps=steps, old=True), Clock(steps=steps)
+    return any(timeline(part, old) != timeline(part, new) for part, _ in split_and(text))
 
 
 def _schedule(sampling: SamplingPlan) -> Iterator[tuple[str, object]]:
