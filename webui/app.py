@@ -151,10 +151,10 @@ def serve(settings: Settings, *, say: Say) -> None:
         held.tell_port(port)
         for notice in studio.notices:
             say(notice)
-        _run(_application(studio, port=port, say=say), listener, settings=settings, say=say)
+        _run(application(studio, port=port, say=say), listener, settings=settings, say=say)
 
 
-def _application(studio: Studio, *, port: int, say: Say) -> "ASGIApp":
+def application(studio: Studio, *, port: int, say: Say) -> "ASGIApp":
     """Put page and routes behind the gate; these imports take seconds, so the worker goes first."""
     import gradio
     from fastapi import FastAPI
