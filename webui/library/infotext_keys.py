@@ -219,6 +219,9 @@ def _schedule(sampling: SamplingPlan) -> Iterator[tuple[str, object]]:
     beta = scheduler.name == "beta"
     discards = sampling.discard_next_to_last_sigma
     walks = not find_sampler(sampling.sampler)[0].timesteps
+    snr = sampling.zero_terminal_snr
+    yield "Downcast alphas_cumprod", _only(value=True, when=sampling.downcast_levels)
+    yield "Noise Schedule", _only("Zero Terminal SNR", when=snr)
     yield "Discard penultimate sigma", _only(value=True, when=walks and discards)
     yield "Schedule min sigma", _only(sampling.sigma_min, when=ruled and sampling.sigma_min != 0)
     yield "Schedule max sigma", _only(sampling.sigma_max, when=ruled and sampling.sigma_max != 0)
