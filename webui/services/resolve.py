@@ -195,6 +195,8 @@ def _sampling(
         discard_next_to_last_sigma=options.flag("always_discard_next_to_last_sigma"),
         sgm_noise_multiplier=options.flag("sgm_noise_multiplier"),
         quantize=options.flag("enable_quantization"),
+        zero_terminal_snr=options.text("sd_noise_schedule") == "Zero Terminal SNR",
+        downcast_levels=options.flag("use_downcasted_alpha_bar"),
         unipc_order=options.whole("uni_pc_order"),
         unipc_variant=options.text("uni_pc_variant"),
         unipc_skip_type=options.text("uni_pc_skip_type"),
