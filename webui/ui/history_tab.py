@@ -122,7 +122,7 @@ def build_history(labels: Labels, studio: Studio, txt2img: Txt2ImgTab, tabs: gr.
 
 def _connect(tab: HistoryTab, txt2img: Txt2ImgTab, tabs: gr.Tabs) -> None:
     page = [tab.grid, tab.trail, tab.older, tab.newer]
-    tab.search.input(tab.first_page, tab.search, page, trigger_mode="always_last", **QUICK)
+    tab.search.change(tab.first_page, tab.search, page, trigger_mode="always_last", **QUICK)
     tab.older.click(tab.older_page, [tab.search, tab.trail], page, **QUICK)
     tab.newer.click(tab.newer_page, [tab.search, tab.trail], page, **QUICK)
     tab.grid.select(tab.open, None, tab.detail, **QUICK)

@@ -1,5 +1,6 @@
 """The PNG-info tab: drop a picture, see how it was made, make it again."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -41,7 +42,9 @@ class PngInfoTab:
         if not path:
             return blank
         try:
-            text, items = self.studio.gallery.read_infotext(Path(path).read_bytes())
+            data = Path(path).read_bytes()
+            text, parsed = self.studio.gallery.read_infotext(data)
+            _, others = self.studio.gallery.read_texts(data)
         except WebuiError as error:
             return {**blank, self.items: explain(error, words)}
         shown = {**blank, self.picture: f'<img src="gradio_api/file={quote(path)}" alt="">'}
@@ -50,7 +53,7 @@ class PngInfoTab:
             return {**shown, self.items: said}
         return {
             **shown,
-            self.items: _table(items),
+            self.items: _table(_spoken(text, parsed) | others),
             self.text: gr.update(value=text, visible=True),
             self.send: gr.update(visible=True),
         }
@@ -106,7 +109,16 @@ def build_png_info(
     return tab
 
 
-def _table(items: dict[str, Any]) -> str:
+def _spoken(text: str, parsed: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings that stand in the text, without what is assumed or shown above."""
+    found = dict(parsed)
+    if "Size-1" in found:
+        found["Size"] = f"{found['Size-1']}x{found['Size-2']}"
+    last = text.rsplit("\n", 1)[-1]
+    return {name: value for name, value in found.items() if f"{name}: " in last}
+
+
+def _table(items: Mapping[str, Any]) -> str:
     rows = "".join(
         f"<tr><th>{escape(str(name))}</th><td>{escape(str(value))}</td></tr>"
         for name, value in items.items()

@@ -1,13 +1,17 @@
 """Everything that can go wrong, and everything on the page, is said in every language."""
 
+import inspect
 from collections.abc import Iterator
+from pathlib import Path
 from string import Formatter
 
 import pytest
 
 from webui.jobs.views import Failure
 from webui.modules.errors import SizeError, WebuiError
+from webui.ui import messages
 from webui.ui.messages import LANGUAGES, explain, load_words
+from webui.ui.txt2img_tab import SHAPES
 
 WORDS = load_words()
 
@@ -40,6 +44,17 @@ def test_every_language_says_the_same_things() -> None:
     }
 
     assert blanks["zh"] == blanks["en"]
+
+
+def test_nothing_is_translated_in_vain() -> None:
+    """Every text is said somewhere on the page."""
+    folder = Path(inspect.getfile(messages)).parent
+    code = "".join(path.read_text("utf-8") for path in folder.glob("*.py"))
+    built = ("error.", "history.")  # put together from a code or from what was found
+
+    unsaid = [key for key in WORDS.texts["en"] if key not in code and not key.startswith(built)]
+
+    assert set(unsaid) <= {f"form.{name}" for name in SHAPES}
 
 
 def test_an_error_names_the_value_in_every_language() -> None:
