@@ -3,7 +3,6 @@
 import os
 import signal
 import socket
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Generator, Iterator
@@ -24,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 120.0
 """Seconds that anything may take on a busy machine before the test gives up."""
 
-SMALL = {"prompt": "a cat", "width": 64, "height": 64, "seed": 1, "sampler_name": "Euler a"}
+SMALL = {"prompt": "a cat", "width": 64, "height": 64, "seed": 1, "sampler": "Euler a"}
 """A wish that is drawn in a second."""
 
 
@@ -71,18 +70,20 @@ class Program:
             self.port = probe.getsockname()[1]
         command = [sys.executable, "-m", "webui.cli", "serve", "--data-dir", str(home)]
         command += ["--no-browser", "--precision", "exact", "--device", "cpu", "--threads", "1"]
-        self.process = psutil.Popen(
-            [*command, "--port", str(self.port), *flags],
-            cwd=ROOT,
-            env={**os.environ, "PYTHONUNBUFFERED": "1"},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-        )
+        self.said = home / "said.txt"
+        with self.said.open("ab") as said:
+            self.process = psutil.Popen(
+                [*command, "--port", str(self.port), *flags],
+                cwd=ROOT,
+                env={**os.environ, "PYTHONUNBUFFERED": "1"},
+                stdout=said,
+                stderr=said,
+            )
         self.http = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=PATIENCE)
 
     def answers(self) -> bool:
         """Tell whether the server is ready."""
-        assert self.process.poll() is None, self.process.stdout.read().decode()
+        assert self.process.poll() is None, self.said.read_text(encoding="utf-8")
         try:
             return self.http.get("/healthz").json() == {"status": "ok"}
         except httpx.TransportError:

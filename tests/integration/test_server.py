@@ -38,10 +38,10 @@ def test_the_server_never_imports_torch(tmp_path) -> None:
 
 def test_neither_a_power_cut_nor_a_stop_in_the_middle_of_a_job_loses_anything(tmp_path) -> None:
     with running(furnish(tmp_path)) as program:
-        whole = program.submit(steps=60, n_iter=2)
+        whole = program.submit(steps=60, batch_count=2)
         program.ended(whole)
         expected = program.pixels(whole)
-        cut, waiting = program.submit(steps=60, n_iter=2), program.submit(steps=1)
+        cut, waiting = program.submit(steps=60, batch_count=2), program.submit(steps=1)
         until(lambda: program.job(cut)["progress"]["batch"] == 1)
         orphan = worker_of(program.process)
         program.kill()
@@ -55,7 +55,7 @@ def test_neither_a_power_cut_nor_a_stop_in_the_middle_of_a_job_loses_anything(tm
         assert program.pixels(cut) == expected
         assert len(program.pixels(whole)) == 2
 
-        jobs = [program.submit(steps=150, n_iter=50), program.submit(steps=1)]
+        jobs = [program.submit(steps=150, batch_count=50), program.submit(steps=1)]
         until(lambda: program.job(jobs[0])["progress"]["step"] > 2)
         assert program.stop() < 10
 
