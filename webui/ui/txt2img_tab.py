@@ -148,6 +148,7 @@ class Txt2ImgTab:
         try:
             wished = infotext.request_fields(infotext.parse(text))
             missing = self._name_checkpoint(wished)
+            self._leave_out_usual_options(wished)
             updates = self.form.fill(wished)
         except WebuiError as error:
             return {self.notice: explain(error, words)}
@@ -218,6 +219,13 @@ class Txt2ImgTab:
             except UnknownNameError as error:
                 return error
         return None
+
+    def _leave_out_usual_options(self, wished: dict[str, Any]) -> None:
+        """Keep only the options that differ from those that hold here."""
+        usual = self.studio.options.current().as_dict()
+        wished["options"] = {
+            name: value for name, value in wished["options"].items() if value != usual.get(name)
+        }
 
     def _shape(self, name: str) -> Any:
         def resize(checkpoint: str) -> tuple[int, int]:
