@@ -1,8 +1,9 @@
 """Where and in which number format the networks run: chosen once, handed down, with the reasons."""
 
+import importlib
 import importlib.util
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import torch
 
@@ -128,7 +129,7 @@ def _choose_cpu_dtype(precision: str) -> tuple[torch.dtype, str]:
 
 def _cpu_has_bf16() -> bool:
     """Ask torch whether oneDNN runs bfloat16 natively here (AVX-512 BF16, AMX or Arm BF16)."""
-    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType, reportUnknownVariableType, reportPrivateUsage] # noqa: SLF001 - the only way to ask
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())  # noqa: SLF001 - the only way to ask
 
 
 def _choose_attention(
@@ -158,12 +159,9 @@ def _why_no_xformers(name: str) -> str:
     if importlib.util.find_spec("xformers") is None:
         return "it is not installed (the extra is called xformers)"
     try:
-        from xformers.ops import (  # slow, and only with a graphics card
-            memory_efficient_attention,
-        )
-
+        operators: Any = importlib.import_module("xformers.ops")  # slow, so only when asked for
         probe = torch.zeros(1, 2, 1, 40, device=name, dtype=torch.float16)
-        memory_efficient_attention(probe, probe, probe)
+        operators.memory_efficient_attention(probe, probe, probe)
     except (ImportError, OSError, NotImplementedError, RuntimeError) as error:
         return f"its probe failed ({error})"
     return ""

@@ -1,5 +1,6 @@
 """How attention is computed: one formula (arXiv:1706.03762, equation 1), several ways to run it."""
 
+import importlib
 import math
 from collections.abc import Callable
 from typing import Any, Final
@@ -39,12 +40,10 @@ def chunked(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
 
 def xformers(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     """Call xformers' memory-efficient attention; only on CUDA."""
-    from xformers.ops import (  # an optional extra, imported only when chosen
-        memory_efficient_attention,
-    )
-
+    operators: Any = importlib.import_module("xformers.ops")  # an extra, imported only when chosen
     inputs = (part.transpose(1, 2).contiguous() for part in (query, key, value))
-    return memory_efficient_attention(*inputs).transpose(1, 2)
+    output: Tensor = operators.memory_efficient_attention(*inputs)
+    return output.transpose(1, 2)
 
 
 BACKENDS: Final[dict[str, AttentionFunction]] = {

@@ -1,11 +1,12 @@
 """The networks as functions of tensors: the device's number format inside, float32 outside."""
 
+from typing import Final
+
 import torch
-from diffusers import AutoencoderKL
 from torch import Tensor
 
 from webui.modules.device import Device
-from webui.modules.networks.checkpoint import Checkpoint
+from webui.modules.networks.checkpoint import Autoencoder, Checkpoint
 
 
 class UNetPredictor:
@@ -29,17 +30,37 @@ class UNetPredictor:
         return answer.to(torch.float32)
 
 
-TILE = 64
+class TextPredictor:
+    """The text encoder as a function: tokens to the output of one of its layers."""
+
+    def __init__(self, checkpoint: Checkpoint, device: Device) -> None:
+        self._text = checkpoint.text
+        self._device = device
+
+    def __call__(self, tokens: Tensor, skip: int) -> Tensor:
+        """Return ``[texts, 77, width]`` in float32, always through the final normalisation.
+
+        Args:
+            tokens: ``[texts, 77]``.
+            skip: Which layer, counted from the end; 1 is the last.
+        """
+        output = self._text(input_ids=tokens.to(self._device.torch), output_hidden_states=skip > 1)
+        if skip <= 1:
+            return output.last_hidden_state.to(torch.float32)
+        return self._text.final_layer_norm(output.hidden_states[-skip]).to(torch.float32)
+
+
+TILE: Final = 64
 """Latent cells on a side of one tile: 512 pixels."""
 
-OVERLAP = 16
+OVERLAP: Final = 16
 """Latent cells that neighbouring tiles share and blend over."""
 
-WHOLE = 128 * 128
+WHOLE: Final = 128 * 128
 """Latent cells up to which a picture is decoded in one piece: 1024 x 1024 pixels."""
 
 
-def decode(vae: AutoencoderKL, latents: Tensor, device: Device) -> Tensor:
+def decode(vae: Autoencoder, latents: Tensor, device: Device) -> Tensor:
     """Return the picture of unscaled latents.
 
     Args:
@@ -56,13 +77,14 @@ def decode(vae: AutoencoderKL, latents: Tensor, device: Device) -> Tensor:
     return _decode_tiled(vae, latents, device)
 
 
-def _decode_piece(vae: AutoencoderKL, latents: Tensor, device: Device) -> Tensor:
+def _decode_piece(vae: Autoencoder, latents: Tensor, device: Device) -> Tensor:
     order = torch.channels_last if device.channels_last else torch.contiguous_format
     sample = latents.to(device.vae).contiguous(memory_format=order)
-    return vae.decode(sample, return_dict=False)[0].to(torch.float32)
+    decoded: Tensor = vae.decode(sample, return_dict=False)[0]  # pyright: ignore[reportArgumentType] - any float tensor will do
+    return decoded.to(torch.float32)
 
 
-def _decode_tiled(vae: AutoencoderKL, latents: Tensor, device: Device) -> Tensor:
+def _decode_tiled(vae: Autoencoder, latents: Tensor, device: Device) -> Tensor:
     batch, _, height, width = latents.shape
     total = torch.zeros(batch, 3, height * 8, width * 8)
     weight = torch.zeros(1, 1, height * 8, width * 8)

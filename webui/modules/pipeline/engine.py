@@ -3,11 +3,10 @@
 from collections.abc import Iterator
 
 import torch
-from diffusers import AutoencoderKL
 
 from webui.modules.device import Device
 from webui.modules.errors import ModelFileError, OutOfMemoryError
-from webui.modules.networks.checkpoint import Checkpoint, load_checkpoint, load_vae
+from webui.modules.networks.checkpoint import Autoencoder, Checkpoint, load_checkpoint, load_vae
 from webui.modules.pipeline.txt2img import Studio, txt2img
 from webui.modules.types import GenerationPlan, ModelRecord, Observer, Picture
 
@@ -18,7 +17,7 @@ class Engine:
     def __init__(self, device: Device) -> None:
         self._device = device
         self._checkpoint: Checkpoint | None = None
-        self._vae: tuple[ModelRecord, AutoencoderKL] | None = None
+        self._vae: tuple[ModelRecord, Autoencoder] | None = None
 
     @property
     def device(self) -> Device:
@@ -71,7 +70,7 @@ class Engine:
         free, total = torch.cuda.mem_get_info(self._device.torch)
         return {"free": free, "total": total, "used": total - free}
 
-    def _load_vae(self, record: ModelRecord) -> AutoencoderKL:
+    def _load_vae(self, record: ModelRecord) -> Autoencoder:
         if self._vae is None or _changed(self._vae[0], record):
             self._vae = (record, load_vae(record.path, self._device))
         return self._vae[1]

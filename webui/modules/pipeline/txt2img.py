@@ -4,13 +4,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
-from diffusers import AutoencoderKL
 from torch import Tensor
 
 from webui.modules.device import Device
 from webui.modules.errors import NumericsError
-from webui.modules.networks.checkpoint import Checkpoint
-from webui.modules.networks.predict import UNetPredictor, decode
+from webui.modules.networks.checkpoint import Autoencoder, Checkpoint
+from webui.modules.networks.predict import TextPredictor, UNetPredictor, decode
 from webui.modules.networks.tiling import joined_edges
 from webui.modules.pipeline.preview import preview_png
 from webui.modules.sampling.catalogue import find_sampler
@@ -43,7 +42,7 @@ class Studio:
     """What lies ready to draw with: the main model, the autoencoder to use, and the device."""
 
     checkpoint: Checkpoint
-    vae: AutoencoderKL
+    vae: Autoencoder
     device: Device
 
 
@@ -165,7 +164,7 @@ class _Batch:
         plan, sampler = self._plan, self._sampler
         checkpoint = self._studio.checkpoint
         calls = plan.sampling.steps * sampler.evaluations
-        encoder = TextEncoder(checkpoint.text, plan.text)
+        encoder = TextEncoder(TextPredictor(checkpoint, self._studio.device), plan.text)
         conditioning = encoder.condition(
             [take_tags(prompt)[0] for prompt in plan.prompts[self._which]],
             plan.negative_prompts[self._which],

@@ -51,7 +51,7 @@ def adaptive(walk: Walk) -> Tensor:
         low = second(ask, x, t, down, part=1 / 3)
         high = third(ask, x, t, down)
         allowed = (RELATIVE * torch.maximum(low.abs(), before.abs())).clamp(min=ABSOLUTE)
-        error = float(torch.linalg.norm((low - high) / allowed)) / x.numel() ** 0.5
+        error = float((((low - high) / allowed) ** 2).mean().sqrt())
         factor = 1 + math.atan((1 / (error + 1e-8)) ** (1 / order) - 1)
         if factor >= ACCEPTED:
             before, t = low, t_next

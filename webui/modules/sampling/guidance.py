@@ -6,9 +6,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from webui.modules.conditioning import Conditioning
 from webui.modules.sampling.catalogue import find_sampler
 from webui.modules.sampling.schedule import NoiseLevels
-from webui.modules.text.encode import Conditioning
 from webui.modules.types import SamplingPlan
 
 Network = Callable[[Tensor, Tensor, Tensor], Tensor]

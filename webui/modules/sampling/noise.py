@@ -6,7 +6,7 @@ generator gives (Philox, Salmon et al. 2011, "Parallel random numbers: as easy a
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Final, Protocol, cast
+from typing import Final, Protocol
 
 import numpy as np
 import torch
@@ -50,7 +50,7 @@ class PhiloxStream:
         counter[2] = np.arange(count, dtype=np.uint32)
         self._offset += 1
         first, second, _, _ = philox(counter, self._key)
-        return torch.from_numpy(_box_muller(first, second).reshape(tuple(shape)))
+        return torch.tensor(_box_muller(first, second)).reshape(tuple(shape))
 
 
 _MULTIPLIERS: Final = (np.uint64(0xD2511F53), np.uint64(0xCD9E8D57))
@@ -184,8 +184,8 @@ def slerp(share: float, low: Tensor, high: Tensor) -> Tensor:
 
     Above a cosine of 0.9995 A1111 blends linearly with the shares exchanged, and so do we.
     """
-    low_unit = low / torch.norm(low, dim=1, keepdim=True)
-    high_unit = high / torch.norm(high, dim=1, keepdim=True)
+    low_unit = low / low.pow(2).sum(1, keepdim=True).sqrt()
+    high_unit = high / high.pow(2).sum(1, keepdim=True).sqrt()
     cosine = (low_unit * high_unit).sum(1)
     if cosine.mean() > NEARLY_EQUAL:
         return low * share + high * (1 - share)
@@ -272,4 +272,4 @@ class Brownian:
         low, high, sign = (here, there, 1) if here < there else (there, here, -1)
         moved = torch.stack([path.increment(low, high) for path in self._paths])
         scaled = sign * moved / (sigma_next - sigma).abs().sqrt().cpu()
-        return cast("Tensor", scaled).to(self._device)
+        return scaled.to(self._device)

@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 import torch
-from scipy.special import betaincinv
+from scipy.special import betaincinv  # pyright: ignore[reportMissingTypeStubs] - scipy ships no types
 from torch import Tensor
 
 from webui.modules.sampling.catalogue import Sampler, find_scheduler

@@ -4,6 +4,7 @@
 noise. As in A1111, DDIM and PLMS take one step fewer than there are timesteps.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
@@ -131,12 +132,15 @@ def _unipc_times(walk: Walk) -> list[float]:
     )
     end = 1 / 1000
     if kind == "time_quadratic":
-        return [float(time) for time in np.linspace(start**0.5, end**0.5, steps + 1) ** 2]
+        roots = torch.linspace(start**0.5, end**0.5, steps + 1, dtype=torch.float64)
+        return [float(root) ** 2 for root in roots]
     if kind == "logSNR":
         schedule = _Continuous.of(walk.levels.alphas_cumprod)
-        ratios = np.linspace(schedule.ratio(start), schedule.ratio(end), steps + 1)
+        ratios = torch.linspace(
+            schedule.ratio(start), schedule.ratio(end), steps + 1, dtype=torch.float64
+        )
         return [schedule.time(float(ratio)) for ratio in ratios]
-    return [float(time) for time in np.linspace(start, end, steps + 1)]
+    return [float(time) for time in torch.linspace(start, end, steps + 1, dtype=torch.float64)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +173,7 @@ class _Continuous:
 
     def time(self, ratio: float) -> float:
         """Return the time of this ratio."""
-        log_alpha = -0.5 * np.logaddexp(0.0, -2.0 * ratio)
+        log_alpha = -0.5 * math.log1p(math.exp(-2.0 * ratio))
         return float(np.interp(log_alpha, self.logs[::-1], self.times[::-1]))
 
 

@@ -57,11 +57,11 @@ class _Writer:
         """Move what follows the last comma to the next chunk, if it is at most ``backtrack``."""
         place = self.after_comma
         near = self.backtrack > 0 and place > 0 and CHUNK - (place - 1) <= self.backtrack
-        moved = (self.tokens[place:], self.weights[place:]) if near else ([], [])
-        if near:
-            del self.tokens[place:], self.weights[place:]
+        cut = place if near else len(self.tokens)
+        tokens, weights = self.tokens[cut:], self.weights[cut:]
+        del self.tokens[cut:], self.weights[cut:]
         self.end_chunk()
-        self.tokens, self.weights = moved
+        self.tokens, self.weights = tokens, weights
 
     def end_chunk(self) -> None:
         """Fill the chunk up and begin the next."""

@@ -1,69 +1,25 @@
 """Text to what cross-attention reads: chunks through CLIP, words scaled by their weights."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor
-from transformers import CLIPTextModel
 
+from webui.modules.conditioning import Conditioning, PictureText, TimedEncoding
 from webui.modules.text.chunks import EMPTY, Chunk, chunks
 from webui.modules.text.prompt import Clock, split_and, timeline
 from webui.modules.types import Emphasis, TextRules
 
-
-@dataclass(frozen=True, slots=True)
-class TimedEncoding:
-    """What one prompt means, step by step.
-
-    Attributes:
-        until: Last step, counted from 1, for which each row holds.
-        rows: ``[texts, tokens, width]``; the encoding of each text.
-    """
-
-    until: tuple[int, ...]
-    rows: Tensor
-
-    def at(self, call: int) -> Tensor:
-        """Return the encoding ``[tokens, width]`` for the network's call, counted from 0.
-
-        As in A1111 the call is compared with the step, so each text holds one call longer than its
-        number says; and after the last number the first text holds again.
-        """
-        for row, until in enumerate(self.until):
-            if call <= until:
-                return self.rows[row]
-        return self.rows[0]
-
-
-@dataclass(frozen=True, slots=True)
-class PictureText:
-    """The parts of one picture's prompt, ``a AND b:0.5``, each with its weight."""
-
-    parts: tuple[TimedEncoding, ...]
-    weights: tuple[float, ...]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Conditioning:
-    """What the denoising network is told about a batch of pictures.
-
-    Attributes:
-        wanted: Per picture, the parts of its prompt.
-        unwanted: Per picture, its negative prompt.
-        empty: The encoding ``[77, width]`` of an empty text, to pad with.
-    """
-
-    wanted: tuple[PictureText, ...]
-    unwanted: tuple[TimedEncoding, ...]
-    empty: Tensor
+Layer = Callable[[Tensor, int], Tensor]
+"""CLIP: takes tokens ``[texts, 77]`` and which layer from the end, 1 being the last; returns
+``[texts, 77, width]`` in float32, through the final normalisation."""
 
 
 class TextEncoder:
     """CLIP with A1111's rules around it."""
 
-    def __init__(self, network: CLIPTextModel, rules: TextRules) -> None:
-        self._network = network
+    def __init__(self, layer: Layer, rules: TextRules) -> None:
+        self._layer = layer
         self._rules = rules
 
     @torch.inference_mode()
@@ -114,19 +70,10 @@ class TextEncoder:
 
     def _encode_chunks(self, column: Sequence[Chunk]) -> Tensor:
         """Encode one chunk of each text: ``[texts, 77, width]``."""
-        device = self._network.device
-        tokens = torch.tensor([chunk.tokens for chunk in column], device=device)
-        weights = torch.tensor([chunk.weights for chunk in column], device=device)
-        states = self._hidden(tokens).to(torch.float32)
-        return emphasise(states, weights, self._rules.emphasis)
-
-    def _hidden(self, tokens: Tensor) -> Tensor:
-        """Return the chosen layer's output, always through the final normalisation."""
-        skip = self._rules.clip_skip
-        output = self._network(input_ids=tokens, output_hidden_states=skip > 1)
-        if skip <= 1:
-            return output.last_hidden_state
-        return self._network.final_layer_norm(output.hidden_states[-skip])
+        tokens = torch.tensor([chunk.tokens for chunk in column])
+        weights = torch.tensor([chunk.weights for chunk in column])
+        states = self._layer(tokens, self._rules.clip_skip)
+        return emphasise(states, weights.to(states.device), self._rules.emphasis)
 
 
 def emphasise(states: Tensor, weights: Tensor, emphasis: Emphasis) -> Tensor:

@@ -29,7 +29,7 @@ def clip_tokenizer() -> Tokenizer:
     """Return the tokenizer; built once, then shared, since it is never changed."""
     folder = files("webui.modules.text") / "clip_vocabulary"
     tokenizer = Tokenizer(
-        models.BPE.from_file(
+        models.BPE.from_file(  # pyright: ignore[reportUnknownMemberType] - its types are partial
             str(folder / "vocab.json"),
             str(folder / "merges.txt"),
             continuing_subword_prefix="",
@@ -38,16 +38,16 @@ def clip_tokenizer() -> Tokenizer:
             unk_token="<|endoftext|>",  # noqa: S106 - CLIP's name of a token, not a secret
         )
     )
-    tokenizer.normalizer = normalizers.Sequence(  # pyright: ignore[reportAttributeAccessIssue]
+    tokenizer.normalizer = normalizers.Sequence(
         [normalizers.NFC(), normalizers.Replace(Regex(r"\s+"), " "), normalizers.Lowercase()]
     )
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(  # pyright: ignore[reportAttributeAccessIssue]
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [
             pre_tokenizers.Split(Regex(_WORD), behavior="removed", invert=True),
             pre_tokenizers.ByteLevel(add_prefix_space=False),
         ]
     )
-    tokenizer.decoder = decoders.ByteLevel()  # pyright: ignore[reportAttributeAccessIssue]
+    tokenizer.decoder = decoders.ByteLevel()
     return tokenizer
 
 

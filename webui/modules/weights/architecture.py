@@ -112,7 +112,7 @@ def derive(tensors: Mapping[str, TensorFacts], config: Path | None) -> Architect
         UnsupportedModelError: If a network is missing or of an unknown make.
         ModelConfigError: If the yaml is damaged or contradicts the tensors.
     """
-    told = _read_yaml(config) if config else {}
+    told: Mapping[str, Any] = _read_yaml(config) if config else {}
     try:
         unet = derive_unet(tensors, _part(told, "unet_config"))
         vae = derive_vae(tensors, _part(told, "first_stage_config"), prefix=VAE)

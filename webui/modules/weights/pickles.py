@@ -183,16 +183,21 @@ def _flatten(content: object) -> tuple[dict[str, PickledTensor], dict[str, Any]]
     """Split nested dictionaries into tensors and plain values by dotted name."""
     tensors: dict[str, PickledTensor] = {}
     values: dict[str, Any] = {}
-    if isinstance(content, dict):
-        wrapped = cast("dict[object, object]", content).get("state_dict")
-        if isinstance(wrapped, dict):
-            content = cast("object", wrapped)
-    for name, value in _leaves(content, "", 0):
+    for name, value in _leaves(_unwrapped(content), "", 0):
         if isinstance(value, PickledTensor):
             tensors[name] = value
         else:
             values[name] = value
     return tensors, values
+
+
+def _unwrapped(content: object) -> object:
+    """Take off the dictionary that training programs put around the weights."""
+    if not isinstance(content, dict):
+        return content
+    fields = cast("dict[object, object]", content)
+    inner = fields.get("state_dict")
+    return cast("object", inner) if isinstance(inner, dict) else fields
 
 
 def _leaves(value: object, name: str, depth: int) -> Iterator[tuple[str, object]]:
@@ -243,15 +248,20 @@ def _tensor(arguments: tuple[Any, ...]) -> PickledTensor:
     )
 
 
+def _dictionary(arguments: tuple[Any, ...]) -> dict[Any, Any]:
+    """Describe an ordered dictionary made of pairs, or an empty one."""
+    return {key: value for pairs in arguments for key, value in pairs}
+
+
 _DESCRIBED: Final[Mapping[str, Callable[[tuple[Any, ...]], object]]] = {
     "torch._utils._rebuild_tensor_v2": _tensor,
     "torch._utils._rebuild_tensor": _tensor,
     "torch._utils._rebuild_parameter": lambda arguments: arguments[0],
     "torch._tensor._rebuild_from_type_v2": lambda arguments: _tensor(arguments[2]),
-    "collections.OrderedDict": lambda arguments: dict(*arguments),
-    "collections.defaultdict": lambda _: {},
-    "builtins.set": lambda arguments: list(*arguments),
-    "__builtin__.set": lambda arguments: list(*arguments),
+    "collections.OrderedDict": _dictionary,
+    "collections.defaultdict": lambda _: dict[Any, Any](),
+    "builtins.set": lambda arguments: list[Any](*arguments),
+    "__builtin__.set": lambda arguments: list[Any](*arguments),
     "torch.Size": lambda arguments: tuple(*arguments),
     "torch.device": lambda arguments: str(arguments[0]),
 }

@@ -5,7 +5,7 @@ returned lies on a memory-mapped page of the file.
 """
 
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, Final, Protocol, cast
@@ -37,7 +37,7 @@ class TensorReader(Protocol):
 
 
 @contextmanager
-def open_tensors(path: Path) -> Iterator[TensorReader]:
+def open_tensors(path: Path) -> Generator[TensorReader]:
     """Open a ``.safetensors`` file or a torch pickle for reading tensor by tensor.
 
     Raises:
