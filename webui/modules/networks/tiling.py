@@ -22,4 +22,4 @@ def joined_edges(*networks: nn.Module) -> Generator[None]:
         yield
     finally:
         for convolution, mode in zip(convolutions, before, strict=True):
-            convolution.padding_mode = mode
+            convolution.padding_mode = mode  # pyright: ignore[reportAttributeAccessIssue] - read as any text
