@@ -56,6 +56,7 @@ def drawn(server: httpx.Client, **changes: Any) -> dict[str, Any]:
 def test_the_client_draws_a_picture_with_its_settings_inside(client: webuiapi.WebUIApi) -> None:
     result = client.txt2img(prompt="a red cat", seed=1000, width=64, height=128)
 
+    assert isinstance(result, webuiapi.WebUIApiResult)
     assert result.image.size == (64, 128)
     assert result.info["all_seeds"] == [1000]
     assert set(result.info) == INFO_KEYS

@@ -8,8 +8,10 @@ import asyncio
 import base64
 import binascii
 import hashlib
+import logging
 import re
 import socket
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Final
@@ -37,6 +39,8 @@ from webui.modules.errors import (
 )
 from webui.settings import Settings
 
+log = logging.getLogger(__name__)
+
 COOKIE: Final = "atelier_session"
 """Name of the cookie that holds the secret of a session."""
 
@@ -45,6 +49,9 @@ SESSIONS: Final = "/atelier/v1/sessions"
 
 LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "[::1]"})
 """How this machine calls itself."""
+
+MAX_STREAMS: Final = 100
+"""Answers of one person that may stay open at once; a page has two."""
 
 MAX_LOGIN_BYTES: Final = 4096
 """Size of a login form."""
@@ -142,6 +149,7 @@ class Gate:
             for name, password in rules.api_people.items()
         }
         self._known_logins: dict[bytes, str] = {}
+        self._streams: Counter[str] = Counter()
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -161,10 +169,20 @@ class Gate:
         except WebuiError as error:
             refusal = self._refusal(scope, error)
         response = refusal or await self._own_answer(scope, receive)
+        if response is None and rule.stream and self._streams[_named(scope)] >= MAX_STREAMS:
+            hint = "Close some of the open pages."
+            response = _refused(429, f"there are {MAX_STREAMS} open streams already", hint)
         if response:
             await response(scope, receive, guarded)
             return
-        limit = _Limited(receive, guarded, scope=scope, most=self._rules.max_body_bytes)
+        self._streams[_named(scope)] += rule.stream
+        try:
+            await self._behind(scope, receive, guarded)
+        finally:
+            self._streams[_named(scope)] -= rule.stream
+
+    async def _behind(self, scope: Scope, receive: Receive, send: Send) -> None:
+        limit = _Limited(receive, send, scope=scope, most=self._rules.max_body_bytes)
         try:
             await self._app(scope, limit.receive, limit.send)
         except ClientDisconnect:
@@ -239,6 +257,7 @@ class Gate:
             fits = await asyncio.to_thread(self._password_fits, name, password, api=api)
             if not fits:
                 self._tries.failed(address, name)
+                log.warning("wrong password for %r from %s", name[:64], address)
                 message = "this name and password do not go together"
                 raise LoginNeededError(message, hint="Check both and try again.")
             self._tries.succeeded(address, name)
@@ -322,6 +341,7 @@ class Gate:
             return page
         except AccessError as error:
             return _page(tongue=tongue, problem=f"{error}. {error.hint}", status=403)
+        log.info("%r logged in from %s", name[:64], (scope.get("client") or ("",))[0])
         response = RedirectResponse("/", 303)
         response.set_cookie(
             COOKIE,
@@ -400,7 +420,7 @@ def _check_origin(scope: Scope, headers: Headers, rule: Rule) -> None:
 
 
 def _named(scope: Scope) -> str:
-    return scope["state"]["person"]
+    return scope["state"]["person"] or ""
 
 
 def _wants_page(scope: Scope, headers: Headers) -> bool:

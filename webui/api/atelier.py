@@ -199,6 +199,8 @@ async def event_stream(
             number += 1
             event_id = LAST_EVENT if view.state.ended else str(number)
             yield f"id: {event_id}\nevent: job\ndata: {json.dumps(asdict(view))}\n\n"
+            if view.state.ended:
+                return
             following = asyncio.ensure_future(anext(views, None))
     finally:
         following.cancel()

@@ -42,6 +42,7 @@ class Rule:
         role: Who may.
         page: Whether Gradio's looser content policy holds: its page and scripts.
         upload: Whether a form with files may be sent there.
+        stream: Whether the answer stays open; each person has a limited number of those.
     """
 
     path: str
@@ -49,6 +50,7 @@ class Rule:
     role: Role
     page: bool = False
     upload: bool = False
+    stream: bool = False
 
 
 RULES: Final = (
@@ -57,6 +59,7 @@ RULES: Final = (
     Rule(path=r"/favicon\.ico|/robots\.txt", methods=READ, role=Role.ANYONE),
     Rule(path=r"/logout", methods=SEND, role=Role.PERSON),
     Rule(path=r"/sdapi/v1/[a-z0-9/-]+", methods=ANY, role=Role.API),
+    Rule(path=r"/atelier/v1/jobs/[^/]+/events", methods=READ, role=Role.PERSON, stream=True),
     Rule(path=r"/atelier/v1/[A-Za-z0-9/_.-]+", methods=OURS, role=Role.PERSON),
     Rule(path=r"/docs|/openapi\.json", methods=READ, role=Role.PERSON),
     # Gradio's page and what belongs to it
@@ -74,6 +77,7 @@ RULES: Final = (
         path=r"/gradio_api/(heartbeat/[a-z0-9]+|queue/data|upload_progress)",
         methods=READ,
         role=Role.PERSON,
+        stream=True,
     ),
     Rule(path=r"/gradio_api/file=.+", methods=READ, role=Role.PERSON),
     Rule(path=r"/gradio_api/(queue/join|reset|cancel)", methods=SEND, role=Role.PERSON),

@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from webui.api.access import COOKIE, Gate, GateRules
+from webui.api.access import COOKIE, MAX_STREAMS, Gate, GateRules
 from webui.api.roles import NOTHING, Role, rule_for
 from webui.api.sessions import Sessions
 from webui.api.tries import FREE_TRIES, Tries
@@ -224,6 +224,15 @@ def test_a_websocket_is_closed_at_once(alone: TestClient) -> None:
         pass
 
 
+def test_one_person_cannot_hold_every_line_open(tmp_path: Path) -> None:
+    door = gate(tmp_path)
+    door._streams["local"] = MAX_STREAMS
+
+    assert client(door).get("/atelier/v1/jobs/x/events").status_code == 429
+    assert client(door).get("/atelier/v1/jobs/x").status_code == 200
+    assert door._streams["local"] == MAX_STREAMS
+
+
 # ------------------------------------------------------------------------------ with people
 
 
@@ -394,6 +403,20 @@ def test_with_an_api_password_the_api_needs_it_also_on_this_machine(tmp_path: Pa
     assert visitor.get("/sdapi/v1/options").status_code == 401
     robot = visitor.get("/sdapi/v1/options", headers=basic("robot", "robot secret"))
     assert robot.json()["person"] == "robot"
+
+
+def test_who_logs_in_is_noted_and_a_name_cannot_forge_a_line(
+    door: Gate, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", logger="webui.api.access")
+
+    logged_in(door)
+    client(door).post("/login", data={"name": "x\nanna logged in", "password": "a guess"})
+
+    assert "'anna' logged in from 10.0.0.5" in caplog.text
+    assert "'x\\nanna logged in'" in caplog.text
+    assert "secret" not in caplog.text
+    assert "guess" not in caplog.text
 
 
 def test_a_thousand_guesses_are_slowed_down_but_nobody_else_is(tmp_path: Path) -> None:
