@@ -46,6 +46,14 @@ class Desk:
         """Return the person's last pictures, newest first."""
         return self.studio.gallery.search(owner=self.owner, limit=limit)
 
+    async def resume(self) -> AsyncIterator[Scene]:
+        """Yield the scenes of all jobs that are in work or waiting now, one job after another."""
+        for job in await asyncio.to_thread(self.active):
+            now = await asyncio.to_thread(self.studio.drawing.view, job.id, owner=self.owner)
+            if not now.state.ended:
+                async for scene in self.follow(job.id):
+                    yield scene
+
     async def follow(self, job_id: str) -> AsyncIterator[Scene]:
         """Yield a scene after each change of a job, until it has ended.
 
@@ -54,7 +62,8 @@ class Desk:
         before = await asyncio.to_thread(self.latest)
         async for job in self.studio.drawing.follow(job_id, owner=self.owner):
             others = [other for other in await asyncio.to_thread(self.active) if other.id != job_id]
-            if not job.state.ended and any(other.created < job.created for other in others):
+            gives_way = not job.state.ended or job.state is JobState.CANCELLED
+            if gives_way and any(other.created < job.created for other in others):
                 continue
             if job.state.ended or len(job.pictures) > len(_of(job, before)):
                 before = await asyncio.to_thread(self.latest, limit=max(12, len(job.pictures)))

@@ -86,7 +86,7 @@ def notice(sentence: str, hint: str = "", *, kind: str = "note") -> str:
     role = "alert" if kind == "error" else "status"
     return (
         f'<div class="notice notice-{kind}" role="{role}">'
-        f"<strong>{sentence}</strong><span>{hint}</span></div>"
+        f"<strong>{sentence}</strong>{hint and f'<span>{hint}</span>'}</div>"
     )
 
 

@@ -130,7 +130,7 @@ def ended(job: JobView, pictures: Sequence[PictureView], words: Words) -> str:
         said = explain(job.failure, words)
     elif job.state is JobState.CANCELLED and not pictures:
         said = notice(words.html("stage.no_pictures"))
-    return said + "".join(notice("", escape(note)) for note in job.notes)
+    return said + "".join(notice(escape(note)) for note in job.notes)
 
 
 def _progress_parts(job: JobView, words: Words) -> list[str]:

@@ -97,13 +97,14 @@ class Txt2ImgTab:
         """Show a visitor the desk as it was left: the last pictures, and the job in work."""
         desk = self._desk(person(request))
         pictures = await asyncio.to_thread(desk.latest)
+        failure = self.studio.worker().failure
         yield {
             **await asyncio.to_thread(self.offer_files),
             self.stage: stage.pictures_on_stage(pictures, self.labels.words),
+            self.notice: explain(failure, self.labels.words) if failure else "",
         }
-        for job in await asyncio.to_thread(desk.active):
-            async for scene in desk.follow(job.id):
-                yield self._show(scene)
+        async for scene in desk.resume():
+            yield self._show(scene)
 
     def stop(self, request: gr.Request) -> None:
         """End the job in work now and keep what is drawn; drop it if it has not begun."""
