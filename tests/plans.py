@@ -23,4 +23,4 @@ def plan_of(**changes: object) -> GenerationPlan:
         "height": 64,
         "sampling": SamplingPlan(sampler="Euler", scheduler="automatic", steps=8, guidance=7.0),
     }
-    return GenerationPlan(**{**values, **changes})  # pyright: ignore[reportArgumentType]
+    return GenerationPlan(**{**values, **changes})  # pyright: ignore[reportArgumentType] - fields by name
