@@ -187,7 +187,7 @@ class Models:
         except WebuiError as problem:
             error = {"code": problem.code, "message": str(problem), "hint": problem.hint}
             return Inspection(
-                path=str(path), verdict=f"Refused: {problem}", hint=problem.hint, error=error
+                path=str(path), verdict=f"Refused: {problem}.", hint=problem.hint, error=error
             )
 
     def _inspected(self, path: Path) -> Inspection:
