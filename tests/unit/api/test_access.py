@@ -184,7 +184,7 @@ def test_no_answer_lets_foreign_pages_read(alone: TestClient) -> None:
         headers = alone.get(path).headers
         assert not [name for name in headers if name.startswith("access-control")]
         assert headers["x-content-type-options"] == "nosniff"
-        assert headers["referrer-policy"] == "no-referrer"
+        assert headers["referrer-policy"] == "same-origin"
         assert "frame-ancestors 'self'" in headers["content-security-policy"]
 
 
