@@ -11,7 +11,7 @@ import torch
 from numpy.random import default_rng
 
 from tools.starter.pictograms import PictogramShelf
-from tools.starter.scenes import SIZES, Scene, draw
+from tools.starter.scenes import Scene, draw
 from tools.starter.shapes import build_vae
 from tools.starter.state import finished, save_state
 from tools.starter.vocabulary import BACKGROUNDS, SUBJECTS
@@ -19,9 +19,9 @@ from tools.starter.vocabulary import BACKGROUNDS, SUBJECTS
 log = logging.getLogger(__name__)
 
 COMBINATIONS: Final = tuple(
-    Scene(subject, background, size)
-    for subject, background, size in product(SUBJECTS, BACKGROUNDS, SIZES)
+    Scene(subject, background, "") for subject, background in product(SUBJECTS, BACKGROUNDS)
 )
+"""One size only: every size more needs its own share of the samples."""
 BATCH: Final = 16
 
 

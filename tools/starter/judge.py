@@ -20,7 +20,7 @@ from tools.starter.cache_latents import COMBINATIONS
 from tools.starter.captions import article
 from tools.starter.grid import paint
 from tools.starter.pictograms import PictogramShelf
-from tools.starter.scenes import SIZES, draw
+from tools.starter.scenes import draw
 from tools.starter.state import load_state, save_state
 from tools.starter.vocabulary import BACKGROUNDS, SUBJECTS
 
@@ -106,7 +106,7 @@ def questions(rounds: int) -> tuple[list[int], list[str]]:
     texts: list[str] = []
     for turn, place in product(range(rounds), range(len(SUBJECTS))):
         colour_place = (5 * place + 7 * turn) % len(BACKGROUNDS)
-        numbers.append(len(SIZES) * (len(BACKGROUNDS) * place + colour_place))
+        numbers.append(len(BACKGROUNDS) * place + colour_place)
         name, colour = SUBJECTS[place].names[0], BACKGROUNDS[colour_place].names[0]
         texts.append(f"{article(name)} {name} on {article(colour)} {colour} background")
     return numbers, texts

@@ -24,8 +24,8 @@ from tools.starter.words import framed, strangers, token_ids
 
 log = logging.getLogger(__name__)
 
-BATCH: Final = 64
-LEARNING_RATE: Final = 2e-3
+BATCH: Final = 32
+LEARNING_RATE: Final = 1.5e-3
 WARM_UP_STEPS: Final = 100
 CONSTANT_SHARE: Final = 0.6
 LAST_RATE: Final = 0.02
@@ -33,6 +33,7 @@ DROPPED_CAPTIONS: Final = 0.1
 CAPTIONS_WITH_STRANGERS: Final = 0.2
 SNR_LIMIT: Final = 5.0
 AVERAGE_EVERY: Final = 2
+AVERAGE_DECAY: Final = 0.98
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -101,7 +102,7 @@ def train(work: Path, *, steps: int, seed: int, save_every: int) -> None:
     mean, deviation = latents["mean"], latents["deviation"]
     torch.manual_seed(seed)
     painter = Painter()
-    average = Average(painter, 0.995)
+    average = Average(painter, AVERAGE_DECAY)
     optimiser = torch.optim.AdamW(
         painter.parameters(), betas=(0.9, 0.98), weight_decay=0.01, fused=True
     )
