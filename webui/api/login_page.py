@@ -19,12 +19,14 @@ if (invitation) {
 
 _STYLE: Final = """
 :root { color-scheme: light dark; font-family: system-ui, sans-serif; }
-body { display: grid; place-items: center; min-height: 90vh; margin: 0; padding: 1rem; }
+body { display: grid; place-items: center; min-height: 90vh; margin: 0; padding: 1rem;
+  background: light-dark(#f5f4f1, #191817); color: light-dark(#1c1b19, #f0eee9); }
 form { display: grid; gap: .75rem; width: min(20rem, 100%); }
 h1 { font-size: 1.4rem; font-weight: 600; margin: 0 0 .5rem; }
 label { display: grid; gap: .25rem; }
 input, button { font: inherit; padding: .6rem; border-radius: .5rem; border: 1px solid #8888; }
-button { background: #4f46e5; border-color: #4f46e5; color: #fff; cursor: pointer; }
+button { background: light-dark(#1c1b19, #f0eee9); color: light-dark(#fff, #1c1b19);
+  font-weight: 600; cursor: pointer; }
 [role=alert] { color: #c2410c; margin: 0; }
 .welcome { display: none; margin: 0; }
 .invited .welcome { display: block; }
