@@ -65,9 +65,9 @@ def address(data_dir: Path) -> Iterator[str]:
             server.wait(timeout=60)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(chromium: str) -> Iterator[Browser]:
-    """Start the browser once."""
+    """Start the browser once for each file: while it runs, so does an event loop in this thread."""
     flags = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=flags)

@@ -67,7 +67,7 @@ def test_an_interrupted_job_keeps_what_is_drawn(open_page: OpenPage) -> None:
     """Stop a job of a hundred pictures: the finished ones are there, and it has ended."""
     page = open_page()
     job = ask(page, "a long wait", **LONG | {"txt2img_steps": "3"})
-    expect(page.locator("#stage .thumb").nth(1)).to_be_visible()
+    expect(page.locator("#stage .stage:has(.preview) .thumb").nth(1)).to_be_visible()
 
     page.locator("#txt2img_interrupt").click()
 

@@ -63,7 +63,8 @@ def build_page(studio: Studio) -> gr.Blocks:
         )
         scenery = [txt2img.stage, txt2img.progress, txt2img.notice, txt2img.interrupt, txt2img.skip]
         page.load(txt2img.arrive, None, [*files, *scenery], **FOLLOWING)
-        page.load(lambda: foot(studio), None, footer, **QUICK)
+        for moment in (page.load, txt2img.generate.click):
+            moment(lambda: foot(studio), None, footer, **QUICK)
     return page
 
 
