@@ -1,7 +1,8 @@
 """Names in files and names in our networks: one table of rewriting rules per network. No torch.
 
 Files carry the names of the LDM code (github.com/CompVis/stable-diffusion); our networks carry
-those of diffusers and transformers. Each rule is a bijection on the names it matches.
+those of diffusers and transformers. Each rule is a bijection on the names it matches, and the way
+back stands below.
 """
 
 import re
@@ -98,3 +99,55 @@ def _vae_up(found: re.Match[str], levels: int) -> str:
     level = levels - 1 - int(found[1])
     place = "upsamplers.0" if found[2] == "upsample" else f"resnets.{found[3]}"
     return f".up_blocks.{level}.{place}."
+
+
+# The way back: our networks' names to those of files -------------------------------------------
+
+
+def ldm_unet_name(name: str, shape: UNetShape) -> str:
+    """Return the LDM name, prefix taken off, of a tensor of our denoising network."""
+    for theirs, ours in _UNET_ENDS:
+        if name.startswith(ours):
+            return theirs + name[len(ours) :]
+    parts = name.split(".")
+    if parts[0] == "mid_block":
+        number = 1 if parts[1] == "attentions" else 2 * int(parts[2])
+        return f"middle_block.{number}.{_ldm_resnet('.'.join(parts[3:]))}"
+    level, place, index, tail = int(parts[1]), parts[2], int(parts[3]), ".".join(parts[4:])
+    inner = int(place == "attentions")
+    first = level * (shape.blocks + 1)
+    if place == "downsamplers":
+        return f"input_blocks.{first + shape.blocks + 1}.0.op.{tail.removeprefix('conv.')}"
+    if place == "upsamplers":
+        attention = bool(tuple(reversed(shape.depths))[level])
+        return f"output_blocks.{first + shape.blocks}.{1 + attention}.{tail}"
+    if parts[0] == "down_blocks":
+        return f"input_blocks.{first + index + 1}.{inner}.{_ldm_resnet(tail)}"
+    return f"output_blocks.{first + index}.{inner}.{_ldm_resnet(tail)}"
+
+
+def ldm_vae_name(name: str, shape: VaeShape) -> str:
+    """Return the LDM name, prefix taken off, of a tensor of our autoencoder."""
+    levels = len(shape.widths)
+    for theirs, ours in _VAE_PARTS:
+        name = name.replace(f".{ours}", f".{theirs}")
+    name = re.sub(r"\.down_blocks\.(\d+)\.resnets\.(\d+)\.", r".down.\1.block.\2.", name)
+    name = re.sub(r"\.down_blocks\.(\d+)\.downsamplers\.0\.", r".down.\1.downsample.", name)
+    return re.sub(
+        r"\.up_blocks\.(\d+)\.(resnets\.(\d+)|upsamplers\.0)\.",
+        lambda found: _ldm_vae_up(found, levels),
+        name,
+    )
+
+
+def _ldm_resnet(tail: str) -> str:
+    for theirs, ours in _RESNET:
+        if tail.startswith(ours):
+            return theirs + tail[len(ours) :]
+    return tail
+
+
+def _ldm_vae_up(found: re.Match[str], levels: int) -> str:
+    level = levels - 1 - int(found[1])
+    place = "upsample" if found[3] is None else f"block.{found[3]}"
+    return f".up.{level}.{place}."

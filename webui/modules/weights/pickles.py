@@ -7,20 +7,33 @@ reading with an error that says which. Both layouts of torch are read: the zip a
 and the older stream of pickles followed by raw storages.
 """
 
+import lzma
 import pickletools
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from io import BytesIO
 from itertools import pairwise
 from math import prod
+from numbers import Number
 from pathlib import Path
-from typing import Any, BinaryIO, Final, cast
+from typing import Any, BinaryIO, Final, NoReturn, cast
 
 from webui.modules.errors import ModelFileError, UnsafeModelError
 
 MAX_PICKLE_BYTES: Final = 64 * 1024 * 1024
 """The description of the largest real checkpoint has about 1 MB."""
+
+MAX_WORK: Final = 1_000_000
+"""Instructions of a description and entries that they copy; a large checkpoint needs 100,000."""
+
+MAX_LEAVES: Final = 100_000
+"""More tensors and values than this are an attack, not a model."""
+
+MAX_AXES: Final = 16
+MAX_SIDE: Final = 1 << 48
+"""No tensor has more axes or a longer one; Python would count further than any file reaches."""
 
 MAX_DEPTH: Final = 64
 """Nested dictionaries deeper than this are not a model."""
@@ -93,6 +106,13 @@ class PickledFile:
     storages: Mapping[str, str | int]
 
 
+DAMAGES: Final = (
+    zipfile.BadZipFile, zlib.error, lzma.LZMAError, NotImplementedError, RuntimeError, EOFError,
+    OSError, ValueError, ArithmeticError, LookupError, TypeError, AttributeError,
+)  # fmt: skip
+"""What zipfile, pickletools and our own machine raise at a damaged file."""
+
+
 def read_pickled_tensors(path: Path) -> PickledFile:
     """Return the tensors that a ``.ckpt``, ``.pt``, ``.pth`` or ``.bin`` describes.
 
@@ -106,7 +126,7 @@ def read_pickled_tensors(path: Path) -> PickledFile:
                 return _read_zip(path, file)
             file.seek(0)
             return _read_legacy(path, file)
-    except (zipfile.BadZipFile, EOFError, OSError, ValueError, LookupError, TypeError) as error:
+    except DAMAGES as error:
         message = f"{path.name} is cut off or not a torch file ({error})"
         raise ModelFileError(
             message, hint="Download or copy the file again.", value=path.name
@@ -183,7 +203,10 @@ def _flatten(content: object) -> tuple[dict[str, PickledTensor], dict[str, Any]]
     """Split nested dictionaries into tensors and plain values by dotted name."""
     tensors: dict[str, PickledTensor] = {}
     values: dict[str, Any] = {}
-    for name, value in _leaves(_unwrapped(content), "", 0):
+    for number, (name, value) in enumerate(_leaves(_unwrapped(content), "", 0)):
+        if number >= MAX_LEAVES:
+            message = "it holds too many values"
+            raise ValueError(message)
         if isinstance(value, PickledTensor):
             tensors[name] = value
         else:
@@ -240,6 +263,9 @@ def _tensor(arguments: tuple[Any, ...]) -> PickledTensor:
     if not isinstance(storage, StorageRef):
         message = "a tensor without data"
         raise TypeError(message)
+    if len(shape) > MAX_AXES or any(abs(side) > MAX_SIDE for side in (offset, *shape, *stride)):
+        message = "a tensor of an impossible shape"
+        raise ValueError(message)
     return PickledTensor(
         storage,
         int(offset),
@@ -250,7 +276,15 @@ def _tensor(arguments: tuple[Any, ...]) -> PickledTensor:
 
 def _dictionary(arguments: tuple[Any, ...]) -> dict[Any, Any]:
     """Describe an ordered dictionary made of pairs, or an empty one."""
-    return {key: value for pairs in arguments for key, value in pairs}
+    return {_plain(key): value for pairs in arguments for key, value in pairs}
+
+
+def _plain(key: object) -> object:
+    """Return a dictionary's key; a nest of tuples could take for ever to hash or to write."""
+    if key is None or isinstance(key, str | bytes | Number | _Name):
+        return key
+    message = f"a {type(key).__name__} as the name of an entry"
+    raise TypeError(message)
 
 
 _DESCRIBED: Final[Mapping[str, Callable[[tuple[Any, ...]], object]]] = {
@@ -260,10 +294,10 @@ _DESCRIBED: Final[Mapping[str, Callable[[tuple[Any, ...]], object]]] = {
     "torch._tensor._rebuild_from_type_v2": lambda arguments: _tensor(arguments[2]),
     "collections.OrderedDict": _dictionary,
     "collections.defaultdict": lambda _: dict[Any, Any](),
-    "builtins.set": lambda arguments: list[Any](*arguments),
-    "__builtin__.set": lambda arguments: list[Any](*arguments),
-    "torch.Size": lambda arguments: tuple(*arguments),
-    "torch.device": lambda arguments: str(arguments[0]),
+    "builtins.set": lambda arguments: arguments[0] if arguments else list[Any](),
+    "__builtin__.set": lambda arguments: arguments[0] if arguments else list[Any](),
+    "torch.Size": lambda arguments: arguments[0],
+    "torch.device": lambda arguments: arguments[0],
 }
 """The names we know, and the plain value that stands for each; ours, not the file's."""
 
@@ -275,6 +309,7 @@ class _Machine:
     path: Path
     stack: list[Any] = field(default_factory=list[Any])
     memo: dict[int, Any] = field(default_factory=dict[int, Any])
+    work: int = 0
 
     def run(self, program: bytes) -> object:
         """Run one pickle and return what it describes."""
@@ -283,6 +318,7 @@ class _Machine:
     def run_next(self, stream: BytesIO) -> object:
         """Run the pickle that starts here; the stream then stands behind it."""
         for opcode, argument, _ in pickletools.genops(stream):
+            self.spend(1)
             if opcode.name == "STOP":
                 return self.stack.pop()
             if opcode.name in _PUSHES:
@@ -294,10 +330,19 @@ class _Machine:
         message = "its description is cut off"
         raise EOFError(message)
 
+    def spend(self, work: int) -> None:
+        """Count what has been done; a description that never ends is refused."""
+        self.work += work
+        if self.work > MAX_WORK:
+            message = "its description is too long"
+            raise ValueError(message)
+
     def push_name(self, argument: Any) -> None:
         """Take a name as a name; refuse those that are not on the list."""
         if argument is None:
             name, module = self.stack.pop(), self.stack.pop()
+            if not isinstance(name, str) or not isinstance(module, str):
+                self._refuse("a name that is not a text")
             text = f"{module}.{name}"
         else:
             text = str(argument).replace(" ", ".", 1)
@@ -311,6 +356,8 @@ class _Machine:
         if not isinstance(name, _Name) or not isinstance(arguments, tuple):
             self._refuse("a call of something that is not a name")
         elif name.text in _DESCRIBED:
+            given = cast("tuple[object, ...]", arguments)
+            self.spend(sum(len(cast("Any", one)) for one in given if isinstance(one, list | tuple)))
             self.stack.append(_DESCRIBED[name.text](cast("tuple[Any, ...]", arguments)))
         elif name.text.startswith(_INERT):
             self.stack.append(_Husk(name.text))
@@ -327,7 +374,7 @@ class _Machine:
         if tag != "storage" or not isinstance(kind, _Name):
             self._refuse("an unknown reference")
         dtype = STORAGE_DTYPES[kind.text.rsplit(".", 1)[-1]]
-        self.stack.append(StorageRef(str(key), dtype, int(numel)))
+        self.stack.append(StorageRef(str(_plain(key)), dtype, int(numel)))
 
     def after_mark(self) -> list[Any]:
         """Take everything above the last mark, and the mark."""
@@ -347,7 +394,7 @@ class _Machine:
             target = cast("dict[Any, Any]", self.stack[-1])
             for number, (key, value) in enumerate(pairwise(items)):
                 if number % 2 == 0:
-                    target[key] = value
+                    target[_plain(key)] = value
 
     def extend(self, items: list[Any]) -> None:
         """Put items at the end of the list on top."""
@@ -360,7 +407,7 @@ class _Machine:
         del self.stack[len(self.stack) - count :]
         return items
 
-    def _refuse(self, what: str) -> None:
+    def _refuse(self, what: str) -> NoReturn:
         message = f"{self.path.name} holds {what}, which no tensor needs; it was not run"
         hint = "Do not use this file, or ask its author for a .safetensors version."
         raise UnsafeModelError(message, hint=hint, value=self.path.name)
@@ -428,4 +475,4 @@ def _is_harmless(name: str) -> bool:
 
 
 def _paired(items: list[Any]) -> dict[Any, Any]:
-    return dict(zip(items[::2], items[1::2], strict=True))
+    return dict(zip(map(_plain, items[::2]), items[1::2], strict=True))

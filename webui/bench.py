@@ -1,0 +1,281 @@
+"""How fast this machine draws: our own speed suite, each part in a process of its own.
+
+Speed is told as a ratio taken in one run, ours against another way to compute the same, or against
+what the machine can do at best, since seconds alone say more about the machine than about us.
+"""
+
+import json
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
+from itertools import pairwise
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from typing import Any, Final
+
+from webui.modules.errors import WebuiError
+from webui.modules.types import (
+    GenerationPlan,
+    ModelKind,
+    ModelRecord,
+    SamplingPlan,
+    Step,
+)
+from webui.settings import DeviceSettings, Settings
+
+Figures = dict[str, float]
+"""Names with their units, and numbers."""
+
+REPEATS: Final = 3
+
+
+def main(settings: Settings, *, as_json: bool) -> None:
+    """Measure every part and print one line each, or one JSON object at the end."""
+    found: dict[str, Figures | str] = {}
+    with TemporaryDirectory(prefix="atelier-bench-") as folder:
+        for name in PARTS:
+            found[name] = _measured(name, settings, Path(folder))
+            if not as_json:
+                _say(f"{name}: {_line(found[name])}")
+    if as_json:
+        _say(json.dumps(found, indent=2))
+
+
+def _measured(name: str, settings: Settings, folder: Path) -> Figures | str:
+    """Run one part in a fresh process, so that its memory is its own; a failure is told as text."""
+    told = {
+        "name": name,
+        "folder": str(folder),
+        "data_dir": str(settings.folders.data_dir),
+        "device": asdict(settings.device),
+    }
+    command = [sys.executable, "-m", "webui.bench", json.dumps(told)]
+    root = Path(__file__).resolve().parent.parent
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)  # noqa: S603 - this very file
+    if done.returncode:
+        return (done.stderr.strip().splitlines() or ["it ended without a word"])[-1]
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def _line(figures: Figures | str) -> str:
+    if isinstance(figures, str):
+        return figures
+    return ", ".join(f"{name} {value:g}" for name, value in figures.items())
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
+
+
+# Parts ------------------------------------------------------------------------------------------
+
+
+def roofline(_told: Mapping[str, Any]) -> Figures:
+    """What this machine can do at best, in thousand million operations a second."""
+    import torch
+
+    from webui.modules.device import choose
+
+    device = choose(**_told["device"]).torch
+    side, figures = 2048, Figures()
+    for name, dtype in (("float32", torch.float32), ("bfloat16", torch.bfloat16)):
+        square = torch.randn(side, side, device=device).to(dtype)
+        seconds = _best(lambda square=square: square @ square)
+        figures[f"matmul {name} GFLOP/s"] = round(2 * side**3 / seconds / 1e9, 1)
+        picture = torch.randn(2, 320, 64, 64, device=device).to(dtype)
+        picture = picture.to(memory_format=torch.channels_last)
+        kernel = torch.randn(320, 320, 3, 3, device=device).to(dtype)
+        kernel = kernel.to(memory_format=torch.channels_last)
+        with torch.inference_mode():
+            seconds = _best(
+                lambda kernel=kernel, picture=picture: torch.conv2d(picture, kernel, padding=1)
+            )
+        work = 2 * 2 * 320 * 320 * 9 * 64 * 64
+        figures[f"convolution {name} GFLOP/s"] = round(work / seconds / 1e9, 1)
+    return figures
+
+
+def starter(told: Mapping[str, Any]) -> Figures:
+    """A picture of the checkpoint that comes with a clone, with its own settings."""
+    from webui.jobs.worker import build_engine
+
+    path = Path(told["data_dir"]) / "models" / "Stable-diffusion" / "starter.safetensors"
+    suggested = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))["suggested"]
+    engine, _ = build_engine(DeviceSettings(**told["device"]))
+    plan = replace(
+        _plan(path, steps=suggested["steps"]),
+        width=suggested["width"],
+        height=suggested["height"],
+    )
+    began = time.perf_counter()
+    list(engine.draw(plan, _unseen))
+    first = time.perf_counter() - began
+    warm = median(_seconds(lambda: list(engine.draw(plan, _unseen))) for _ in range(REPEATS))
+    return {"first s": round(first, 3), "warm s": round(warm, 3), "peak GB": _peak()}
+
+
+def sd15(told: Mapping[str, Any]) -> Figures:
+    """Loading, stepping and decoding with a checkpoint of the size of Stable Diffusion 1.5."""
+    from webui.jobs.worker import build_engine
+
+    path = _random_checkpoint(Path(told["folder"]))
+    engine, _ = build_engine(DeviceSettings(**told["device"]))
+    plan = _plan(path, steps=REPEATS + 1)
+    load = _seconds(lambda: engine.load(plan.checkpoint))
+    ticks: list[float] = []
+    began = time.perf_counter()
+    list(engine.draw(plan, lambda _step: ticks.append(time.perf_counter())))
+    ended = time.perf_counter()
+    steps = [later - earlier for earlier, later in pairwise(ticks)]
+    return {
+        "load s": round(load, 2),
+        "text and first step s": round(ticks[0] - began, 2),
+        "step s": round(median(steps), 2),
+        "decode s": round(ended - ticks[-1], 2),
+        "peak GB": _peak(),
+    }
+
+
+def against_diffusers(told: Mapping[str, Any]) -> Figures:
+    """One guided step at 512 x 512: ours against diffusers' own in 32 bits, turn by turn."""
+    import torch
+
+    from webui.modules.device import choose
+    from webui.modules.networks.checkpoint import load_checkpoint
+    from webui.modules.networks.predict import UNetPredictor
+    from webui.modules.networks.reference import PlainUNet
+
+    device = choose(**told["device"])
+    path = _random_checkpoint(Path(told["folder"]))
+    checkpoint = load_checkpoint(_record(path), device)
+    ours, plain = UNetPredictor(checkpoint, device), PlainUNet(checkpoint, device)
+    inputs = (torch.randn(2, 4, 64, 64), torch.full((2,), 500.0), torch.randn(2, 77, 768))
+    moved = tuple(tensor.to(device.torch) for tensor in inputs)
+    with torch.inference_mode():
+        warm = [ours(*moved), plain(*moved)]
+        pairs = [
+            (_seconds(lambda: ours(*moved)), _seconds(lambda: plain(*moved)))
+            for _ in range(REPEATS)
+        ]
+    return {
+        "ours s": round(median(mine for mine, _ in pairs), 2),
+        "diffusers float32 s": round(median(other for _, other in pairs), 2),
+        "ratio": round(median(mine / other for mine, other in pairs), 3),
+        "largest difference": round(float((warm[0] - warm[1]).abs().max()), 4),
+    }
+
+
+def server(told: Mapping[str, Any]) -> Figures:
+    """From the command to a server that answers, and to a worker that can draw."""
+    import httpx
+
+    command = [sys.executable, "-m", "webui.cli", "serve", "--no-browser", "--port", "7999"]
+    root = Path(__file__).resolve().parent.parent
+    with TemporaryDirectory(prefix="atelier-bench-") as folder:
+        began = time.perf_counter()
+        running = subprocess.Popen(  # noqa: S603 - our own command
+            [*command, "--data-dir", folder], cwd=root, stdout=subprocess.PIPE, text=True
+        )
+        try:
+            address = _address(running)
+            while True:
+                try:
+                    httpx.get(f"{address}/healthz").raise_for_status()
+                    break
+                except httpx.HTTPError:
+                    time.sleep(0.05)
+            return {"ready s": round(time.perf_counter() - began, 2)}
+        finally:
+            running.terminate()
+            running.wait(30)
+
+
+PARTS: Final[Mapping[str, Callable[[Mapping[str, Any]], Figures]]] = {
+    "roofline": roofline,
+    "starter": starter,
+    "sd15": sd15,
+    "against_diffusers": against_diffusers,
+    "server": server,
+}
+"""Everything that is measured, in this order."""
+
+
+# What the parts share ---------------------------------------------------------------------------
+
+
+def _random_checkpoint(folder: Path) -> Path:
+    """Return a random checkpoint of true size, written once a run."""
+    from webui.modules.networks.random import write_random_checkpoint
+
+    path = folder / "random-sd15.safetensors"
+    if not path.exists():
+        write_random_checkpoint(path)
+    return path
+
+
+def _record(path: Path) -> ModelRecord:
+    config = path.with_suffix(".yaml")
+    return ModelRecord(
+        path=path,
+        kind=ModelKind.CHECKPOINT,
+        family="sd1",
+        name=path.name,
+        config=config if config.exists() else None,
+    )
+
+
+def _plan(path: Path, *, steps: int) -> GenerationPlan:
+    return GenerationPlan(
+        checkpoint=_record(path),
+        prompts=("a red apple on a blue background",),
+        negative_prompts=("",),
+        seeds=(1,),
+        variation_seeds=(0,),
+        width=512,
+        height=512,
+        sampling=SamplingPlan(sampler="DPM++ 2M", scheduler="karras", steps=steps, guidance=7.0),
+    )
+
+
+def _unseen(_step: Step) -> None:
+    """Watch without doing anything."""
+
+
+def _address(running: "subprocess.Popen[str]") -> str:
+    """Read from what the server says where it listens."""
+    for line in running.stdout or ():
+        for word in line.split():
+            if word.startswith("http://"):
+                return word.rstrip("/.")
+    message = "the server said no address"
+    raise RuntimeError(message)
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def _best(work: Callable[[], object]) -> float:
+    work()
+    return min(_seconds(work) for _ in range(2 * REPEATS))
+
+
+def _peak() -> float:
+    """Return the largest memory that this process held, in thousand million bytes."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9, 2)
+
+
+if __name__ == "__main__":
+    request = json.loads(sys.argv[1])
+    try:
+        _say(json.dumps(PARTS[request["name"]](request)))
+    except (WebuiError, OSError) as problem:
+        sys.stderr.write(f"{problem}\n")
+        sys.exit(1)
