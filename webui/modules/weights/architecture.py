@@ -17,11 +17,16 @@ import yaml
 from webui.modules.errors import ModelConfigError, UnsupportedModelError
 from webui.modules.weights.describe import UNET
 from webui.modules.weights.header import TensorFacts
+from webui.modules.weights.small_text import read_small_text
 
 VAE: Final = "first_stage_model."
 TEXT: Final = "cond_stage_model.transformer.text_model."
 
-MAX_YAML_BYTES: Final = 1_000_000
+MAX_BLOCKS: Final = 40
+"""Stable Diffusion 1 has 12 blocks on the way down."""
+
+TIMESTEPS: Final = 1000
+"""Noise levels that every model of this family was trained on."""
 
 Prediction = Literal["epsilon", "v"]
 """What the denoising network predicts: the noise, or velocity (arXiv:2202.00512, section 4)."""
@@ -114,26 +119,59 @@ def derive(tensors: Mapping[str, TensorFacts], config: Path | None) -> Architect
     """
     told: Mapping[str, Any] = _read_yaml(config) if config else {}
     try:
-        unet = derive_unet(tensors, _part(told, "unet_config"))
-        vae = derive_vae(tensors, _part(told, "first_stage_config"), prefix=VAE)
-        text = _derive_text(tensors)
+        shape = Architecture(
+            unet=derive_unet(tensors, _part(told, "unet_config")),
+            vae=derive_vae(tensors, _part(told, "first_stage_config"), prefix=VAE),
+            text=_derive_text(tensors),
+            prediction=_prediction(tensors, told),
+            scale=_number(told, "scale_factor", 0.18215),
+            timesteps=int(_number(told, "timesteps", 1000)),
+            beta_start=_number(told, "linear_start", 0.00085),
+            beta_end=_number(told, "linear_end", 0.012),
+        )
+        check(shape)
     except (KeyError, IndexError, StopIteration) as error:
         message = f"the checkpoint has no tensor {error}"
         hint = "It may be a part of a model, or of a family that is not supported yet."
         raise UnsupportedModelError(message, hint=hint) from error
-    except ValueError as error:
-        message = f"the settings beside the checkpoint cannot be used: {error}"
-        raise ModelConfigError(message, hint="Mend or remove the .yaml file.") from error
-    return Architecture(
-        unet=unet,
-        vae=vae,
-        text=text,
-        prediction=_prediction(tensors, told),
-        scale=_number(told, "scale_factor", 0.18215),
-        timesteps=int(_number(told, "timesteps", 1000)),
-        beta_start=_number(told, "linear_start", 0.00085),
-        beta_end=_number(told, "linear_end", 0.012),
-    )
+    except (ValueError, ArithmeticError) as error:
+        name = config.name if config else "the checkpoint"
+        message = f"{name} cannot be used: {error}"
+        raise ModelConfigError(
+            message, hint="Mend or remove the .yaml file.", value=name
+        ) from error
+    return shape
+
+
+def check(shape: Architecture) -> None:
+    """Refuse settings that no network can have.
+
+    Raises:
+        ValueError: If one is out of its range; the text says which.
+    """
+    unet, vae, text = shape.unet, shape.vae, shape.text
+    sane = {
+        "levels": all((*unet.widths, *vae.widths)) and len(unet.widths) == len(unet.heads),
+        "heads": all(
+            heads > 0 and width % heads == 0
+            for heads, width in (
+                *zip(unet.heads, unet.widths, strict=True),
+                (text.heads, text.width),
+            )
+        ),
+        "norm_groups": all(
+            part.groups > 0 and width % part.groups == 0
+            for part in (unet, vae)
+            for width in part.widths
+        ),
+        "scale_factor": 0 < shape.scale < float("inf"),
+        "timesteps": shape.timesteps == TIMESTEPS,
+        "linear_start and linear_end": 0 < shape.beta_start <= shape.beta_end < 1,
+    }
+    wrong = [name for name, holds in sane.items() if not holds]
+    if wrong:
+        message = f"{', '.join(wrong)} out of range"
+        raise ValueError(message)
 
 
 def derive_unet(tensors: Mapping[str, TensorFacts], told: Mapping[str, Any]) -> UNetShape:
@@ -142,7 +180,7 @@ def derive_unet(tensors: Mapping[str, TensorFacts], told: Mapping[str, Any]) -> 
     depths: list[int] = []
     blocks = 0
     width = depth = count = 0
-    for number in range(1, _count(tensors, UNET + r"input_blocks\.(\d+)\.")):
+    for number in range(1, min(MAX_BLOCKS, _count(tensors, UNET + r"input_blocks\.(\d+)\."))):
         block = f"{UNET}input_blocks.{number}"
         if f"{block}.0.op.weight" in tensors:
             widths.append(width)
@@ -165,7 +203,7 @@ def derive_unet(tensors: Mapping[str, TensorFacts], told: Mapping[str, Any]) -> 
         depths=tuple(depths),
         context=tensors[reader].shape[1],
         heads=_heads(widths, told),
-        groups=int(told.get("norm_groups", 32)),
+        groups=_whole(told, "norm_groups", 32),
         linear=len(tensors[projection].shape) == 2,  # noqa: PLR2004 - rows and columns
     )
 
@@ -179,12 +217,13 @@ def derive_vae(
         tensors[f"{prefix}encoder.down.{level}.block.0.conv2.weight"].shape[0]
         for level in range(levels)
     )
-    details = cast("Mapping[str, Any]", told.get("ddconfig") or {})
+    details = told.get("ddconfig")
+    details = cast("dict[str, Any]", details) if isinstance(details, dict) else {}
     return VaeShape(
         widths=widths,
         blocks=_count(tensors, re.escape(prefix) + r"encoder\.down\.0\.block\.(\d+)\."),
         latent=tensors[f"{prefix}decoder.conv_in.weight"].shape[1],
-        groups=int(details.get("norm_groups", 32)),
+        groups=_whole(details, "norm_groups", 32),
     )
 
 
@@ -206,10 +245,10 @@ def _derive_text(tensors: Mapping[str, TensorFacts]) -> TextShape:
 
 def _heads(widths: list[int], told: Mapping[str, Any]) -> tuple[int, ...]:
     """Return heads per level: eight in SD1, or as the yaml says by count or by width."""
-    size = int(told.get("num_head_channels", -1))
+    size = _whole(told, "num_head_channels", -1)
     if size > 0:
         return tuple(width // size for width in widths)
-    return (int(told.get("num_heads", 8)),) * len(widths)
+    return (_whole(told, "num_heads", 8),) * len(widths)
 
 
 def _prediction(tensors: Mapping[str, TensorFacts], told: Mapping[str, Any]) -> Prediction:
@@ -225,14 +264,22 @@ def _count(tensors: Mapping[str, TensorFacts], pattern: str) -> int:
     return max((int(match[1]) for match in found if match), default=-1) + 1
 
 
+class _PlainLoader(yaml.SafeLoader):
+    """Reads plain data; aliases, with which a short text swells without end, are refused."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        """Refuse ``*name``."""
+        if self.check_event(yaml.AliasEvent):  # pyright: ignore[reportUnknownMemberType] - partial types
+            message = "it uses aliases"
+            raise yaml.YAMLError(message)
+        return super().compose_node(parent, index)
+
+
 def _read_yaml(path: Path) -> Mapping[str, Any]:
     """Return ``model.params`` of an LDM config as plain data."""
     try:
-        if path.stat().st_size > MAX_YAML_BYTES:
-            message = f"{path.name} is too long"
-            raise ModelConfigError(message, hint="An LDM config has about 2 KB.", value=path.name)
-        raw: object = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        raw: object = yaml.load(read_small_text(path), _PlainLoader)  # noqa: S506 - a SafeLoader
+    except (OSError, yaml.YAMLError, ValueError, ArithmeticError, RecursionError) as error:
         message = f"{path.name} cannot be read: {error}"
         raise ModelConfigError(
             message, hint="Mend or remove the .yaml file.", value=path.name
@@ -251,9 +298,13 @@ def _part(told: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     return cast("dict[str, Any]", params) if isinstance(params, dict) else {}
 
 
+def _whole(told: Mapping[str, Any], name: str, default: int) -> int:
+    return int(_number(told, name, default))
+
+
 def _number(told: Mapping[str, Any], name: str, default: float) -> float:
     value = told.get(name, default)
     if isinstance(value, bool) or not isinstance(value, int | float):
-        message = f"{name} is {value!r}"
+        message = f"{name} is {repr(value)[:80]}, which is no number"
         raise ModelConfigError(message, hint="Mend or remove the .yaml file.", value=value)
     return float(value)

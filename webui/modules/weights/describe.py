@@ -9,6 +9,7 @@ from typing import Any, Final, cast
 from webui.modules.errors import ModelFileError
 from webui.modules.types import ModelKind
 from webui.modules.weights.header import Header, TensorFacts, read_header
+from webui.modules.weights.small_text import read_small_text
 
 UNET: Final = "model.diffusion_model."
 """Where the denoising network lies in a checkpoint of the LDM layout."""
@@ -60,21 +61,26 @@ def _describe_folder(path: Path) -> Facts:
     index = path / "model_index.json"
     config = path / "unet" / "config.json"
     try:
-        raw: object = json.loads(config.read_text(encoding="utf-8"))
-        index.read_text(encoding="utf-8")
-    except (OSError, ValueError) as error:
+        read_small_text(index)
+        raw: object = json.loads(read_small_text(config))
+    except (OSError, ValueError, RecursionError) as error:
         message = f"{path.name} is not a diffusers folder: {error}"
         hint = "It needs model_index.json and unet/config.json."
         raise ModelFileError(message, hint=hint, value=path.name) from error
     fields = cast("dict[str, Any]", raw) if isinstance(raw, dict) else {}
-    family = _CONTEXT_FAMILIES.get(fields.get("cross_attention_dim", 0), "sd1")
+    family = _CONTEXT_FAMILIES.get(_whole(fields.get("cross_attention_dim")), "sd1")
     return Facts(
         kind=ModelKind.CHECKPOINT,
-        family=family + _CHANNEL_SUFFIXES.get(fields.get("in_channels", 4), ""),
+        family=family + _CHANNEL_SUFFIXES.get(_whole(fields.get("in_channels")), ""),
         format="diffusers",
         tensors=0,
         metadata={},
     )
+
+
+def _whole(value: object) -> int:
+    """Return a number of a config; a list or worse is none."""
+    return value if isinstance(value, int) else 0
 
 
 def _recognise(header: Header) -> tuple[ModelKind, str]:

@@ -6,7 +6,14 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from webui.modules.errors import ModelFileError
-from webui.modules.weights.architecture import Architecture, TextShape, UNetShape, VaeShape
+from webui.modules.weights.architecture import (
+    Architecture,
+    TextShape,
+    UNetShape,
+    VaeShape,
+    check,
+)
+from webui.modules.weights.small_text import read_small_text
 
 UNET_FOLDER: Final = "unet"
 VAE_FOLDER: Final = "vae"
@@ -32,7 +39,7 @@ def derive_folder(root: Path) -> Architecture:
     text = _config(root, TEXT_FOLDER)
     noise = _config(root, "scheduler", "scheduler_config.json")
     try:
-        return Architecture(
+        shape = Architecture(
             unet=_unet(unet),
             vae=VaeShape(
                 widths=tuple(vae["block_out_channels"]),
@@ -54,10 +61,12 @@ def derive_folder(root: Path) -> Architecture:
             beta_start=float(noise.get("beta_start", 0.00085)),
             beta_end=float(noise.get("beta_end", 0.012)),
         )
-    except (KeyError, TypeError, ValueError) as error:
+        check(shape)
+    except (KeyError, TypeError, ValueError, ArithmeticError) as error:
         message = f"a config in {root.name} lacks or spoils the entry {error}"
         hint = "Is this a whole diffusers folder?"
         raise ModelFileError(message, hint=hint, value=root.name) from error
+    return shape
 
 
 def weights_file(root: Path, folder: str) -> Path:
@@ -104,8 +113,8 @@ def _unet(config: Mapping[str, Any]) -> UNetShape:
 
 def _config(root: Path, folder: str, name: str = "config.json") -> dict[str, Any]:
     try:
-        content: object = json.loads((root / folder / name).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        content: object = json.loads(read_small_text(root / folder / name))
+    except (OSError, ValueError, RecursionError) as error:
         message = f"{root.name}/{folder}/{name} cannot be read: {error}"
         hint = "Is this a whole diffusers folder?"
         raise ModelFileError(message, hint=hint, value=root.name) from error

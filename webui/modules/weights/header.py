@@ -20,6 +20,10 @@ MAX_HEADER_BYTES: Final = 64 * 1024 * 1024
 MAX_TENSORS: Final = 100_000
 """More tensors than this are an attack, not a model."""
 
+MAX_AXES: Final = 16
+MAX_SIDE: Final = 1 << 48
+"""No tensor has more axes or a longer one."""
+
 BYTES: Final[Mapping[str, int]] = {
     "F64": 8, "F32": 4, "F16": 2, "BF16": 2, "F8_E4M3": 1, "F8_E5M2": 1,
     "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U64": 8, "U32": 4, "U16": 2, "U8": 1, "BOOL": 1,
@@ -63,11 +67,27 @@ def read_header(path: Path) -> Header:
         ModelFileError: If it is missing, empty, cut off or no model file at all.
         UnsafeModelError: If it is a pickle that asks for more than tensors and plain values.
     """
+    first = first_bytes(path)
+    if is_pickle(first):
+        pickled = read_pickled_tensors(path)
+        facts = {
+            name: TensorFacts(tensor.shape, tensor.dtype)
+            for name, tensor in pickled.tensors.items()
+        }
+        return Header(format=pickled.format, tensors=facts, metadata={}, values=pickled.values)
+    return _read_safetensors(path, first)
+
+
+def first_bytes(path: Path) -> bytes:
+    """Return the eight bytes with which a file begins; never waits, as a named pipe would.
+
+    Raises:
+        ModelFileError: If there is no such file, or none that can be read, or nothing in it.
+    """
     try:
         if not path.is_file():
             message = f"{path.name} is not a file"
             raise ModelFileError(message, hint="Choose a model file.", value=path.name)
-        size = path.stat().st_size
         with path.open("rb") as file:
             first = file.read(8)
     except OSError as error:
@@ -75,27 +95,20 @@ def read_header(path: Path) -> Header:
         raise ModelFileError(
             message, hint="Check the file's permissions.", value=path.name
         ) from error
-    if size == 0:
+    if not first:
         message = f"{path.name} is empty"
         raise ModelFileError(message, hint="Download or copy the file again.", value=path.name)
-    if _is_pickle(first):
-        pickled = read_pickled_tensors(path)
-        facts = {
-            name: TensorFacts(tensor.shape, tensor.dtype)
-            for name, tensor in pickled.tensors.items()
-        }
-        return Header(format=pickled.format, tensors=facts, metadata={}, values=pickled.values)
-    return _read_safetensors(path, first, size)
+    return first
 
 
-def _is_pickle(first: bytes) -> bool:
-    """Tell a zip archive or a pickle from a safetensors length."""
-    return first[:4] == b"PK\x03\x04" or (
-        first[:1] == b"\x80" and first[1:2] in b"\x02\x03\x04\x05"
-    )
+def is_pickle(first: bytes) -> bool:
+    """Tell a zip archive or a pickle from a safetensors length, which ends in zeros."""
+    pickled = first[:1] == b"\x80" and first[1:2] in b"\x02\x03\x04\x05"
+    return first[:4] == b"PK\x03\x04" or (pickled and first[4:] != bytes(4))
 
 
-def _read_safetensors(path: Path, first: bytes, size: int) -> Header:
+def _read_safetensors(path: Path, first: bytes) -> Header:
+    size = path.stat().st_size
     length = int.from_bytes(first, "little") if len(first) == 8 else 0  # noqa: PLR2004 - u64
     if not len("{}") <= length <= min(MAX_HEADER_BYTES, size - 8):
         message = f"{path.name} is cut off or no model file"
@@ -117,13 +130,28 @@ def _read_safetensors(path: Path, first: bytes, size: int) -> Header:
     metadata = _texts(entries.pop("__metadata__", {}))
     room = size - 8 - length
     tensors = {name: _facts(path, name, entry, room) for name, entry in entries.items()}
+    _check_layout(path, tensors, room)
     return Header(format="safetensors", tensors=tensors, metadata=metadata, values={})
 
 
 def _texts(raw: object) -> dict[str, str]:
     if not isinstance(raw, dict):
         return {}
-    return {str(key): str(value) for key, value in cast("dict[object, object]", raw).items()}
+    texts = cast("dict[str, object]", raw).items()
+    return {key: value for key, value in texts if isinstance(value, str)}
+
+
+def _check_layout(path: Path, tensors: Mapping[str, TensorFacts], room: int) -> None:
+    """Refuse data that belongs to two tensors or to none, as the format does."""
+    behind = 0
+    for name, facts in sorted(tensors.items(), key=lambda item: (item[1].start, item[1].end)):
+        if facts.start != behind:
+            message = f"{path.name}: tensor {name[:80]!r} does not lie where the one before ends"
+            raise ModelFileError(message, hint="Download or copy the file again.", value=path.name)
+        behind = facts.end
+    if behind != room:
+        message = f"{path.name} has {room - behind} bytes that belong to no tensor"
+        raise ModelFileError(message, hint="Download or copy the file again.", value=path.name)
 
 
 def _facts(path: Path, name: str, entry: object, room: int) -> TensorFacts:
@@ -133,6 +161,9 @@ def _facts(path: Path, name: str, entry: object, room: int) -> TensorFacts:
         shape = tuple(int(side) for side in fields["shape"])
         dtype = str(fields["dtype"])
         start, end = (int(offset) for offset in fields["data_offsets"])
+        if len(shape) > MAX_AXES or max((*shape, end)) > MAX_SIDE:
+            message = "an impossible shape"
+            raise ValueError(message)
         expected = math.prod(shape) * BYTES[dtype]
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         message = f"{path.name}: the entry of tensor {name[:80]!r} is damaged"

@@ -15,6 +15,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from webui.modules.errors import ModelFileError
+from webui.modules.weights.header import first_bytes, is_pickle
 from webui.modules.weights.pickles import PickledFile, PickledTensor, read_pickled_tensors
 
 _DTYPES: Final[Mapping[str, torch.dtype]] = {
@@ -44,10 +45,9 @@ def open_tensors(path: Path) -> Generator[TensorReader]:
         ModelFileError: If it is missing, cut off or damaged.
         UnsafeModelError: If it is a pickle that asks for more than tensors.
     """
-    with path.open("rb") as file:
-        first = file.read(2)
+    pickled = is_pickle(first_bytes(path))
     try:
-        if first[:1] == b"\x80" or first == b"PK":
+        if pickled:
             with path.open("rb") as file:
                 yield _PickleReader(path, file, read_pickled_tensors(path))
         else:
