@@ -13,9 +13,14 @@ from jaxtyping import install_import_hook
 
 import launch
 from tests.shapes import check_shapes
+from tests.tiny import NAME, furnish
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
+
+    from webui.modules.pipeline.engine import Engine
+    from webui.modules.types import ModelRecord
 
 # One thread on purpose: sums are then added in one order, so that equal pixels can be asked for,
 # and a test costs its neighbours nothing. Set before torch is imported; child processes inherit it.
@@ -71,6 +76,34 @@ def nothing_leaves_this_machine() -> Iterator[None]:
     before = len(OUTWARD)
     yield
     assert OUTWARD[before:] == []
+
+
+# ---------------------------------------------------------------------- the tiny checkpoint
+
+
+@pytest.fixture(scope="session")
+def tiny_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give a data dir with the tiny checkpoint, unpacked once, to read and never to write."""
+    return furnish(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture(scope="session")
+def tiny(tiny_home: Path) -> ModelRecord:
+    """Give the tiny checkpoint as the library knows it."""
+    from webui.modules.types import ModelKind, ModelRecord
+
+    path = tiny_home / "models" / "Stable-diffusion" / NAME
+    config = path.with_suffix(".yaml")
+    return ModelRecord(path=path, kind=ModelKind.CHECKPOINT, name=path.name, config=config)
+
+
+@pytest.fixture(scope="session")
+def engine() -> Engine:
+    """Give an engine that computes as the reference did: on the CPU, in 32 bits."""
+    from webui.modules.device import choose
+    from webui.modules.pipeline.engine import Engine
+
+    return Engine(choose("cpu", "exact"))
 
 
 # ---------------------------------------------------------------------- browsers and devices
