@@ -122,6 +122,29 @@ def test_no_answer_tells_a_secret_or_a_place_on_the_disk(
         assert [secret for secret in secrets if secret in text] == [], path
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/gradio_api/file=/etc/passwd",
+        "/gradio_api/file=../../etc/passwd",
+        "/gradio_api/file=%2fetc%2fpasswd",
+        "/gradio_api/file={home}/config.json",
+        "/gradio_api/file={home}/atelier.sqlite3",
+        "/gradio_api/file=http://127.0.0.1:1/",
+        "/static/../../../../etc/passwd",
+        "/assets/..%2f..%2f..%2fetc%2fpasswd",
+        "/atelier/v1/pictures/..%2f..%2fconfig.json",
+    ],
+)
+def test_no_file_is_served_by_its_path(path: str, closed: Any, studio: Studio) -> None:
+    anna = visitor(closed)
+    anna.post("/login", data={"name": "anna", "password": SECRET})
+    home = studio.settings.folders.data_dir
+    (home / "config.json").write_text("{}")
+
+    assert anna.get(path.format(home=home)).status_code in (403, 404)
+
+
 # ------------------------------------------------------------------------------- two people
 
 

@@ -289,12 +289,13 @@ def cmd_flags(studio: TheStudio) -> Any:
 
 
 @routes.get("/memory")
-def memory() -> Any:
-    """Return how much memory the machine has; the graphics card is the worker's alone."""
+def memory(studio: TheStudio) -> Any:
+    """Return how much memory the machine and, as the worker last told, its graphics card have."""
     ram = psutil.virtual_memory()
+    card = dict(studio.worker().memory)
     return {
         "ram": {"free": ram.available, "used": ram.used, "total": ram.total},
-        "cuda": {"error": "unavailable"},
+        "cuda": {"system": card} if card else {"error": "unavailable"},
     }
 
 

@@ -1,5 +1,6 @@
 """Where each kind of model lives, and which files count."""
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -136,9 +137,16 @@ def _folders(folder: Path, seen: set[Path], depth: int) -> Iterator[Path]:
     yield folder
     if (folder / DIFFUSERS_INDEX).is_file():
         return
-    for path in _entries(folder):
-        if path.is_dir():
-            yield from _folders(path, seen=seen, depth=depth + 1)
+    for path in _sub_folders(folder):
+        yield from _folders(path, seen=seen, depth=depth + 1)
+
+
+def _sub_folders(folder: Path) -> list[Path]:
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(folder / entry.name for entry in entries if entry.is_dir())
+    except OSError:
+        return []
 
 
 def _entries(folder: Path) -> list[Path]:

@@ -190,20 +190,25 @@ class History:
             before: Id of the last picture seen; the result goes on after it.
             limit: At most so many, 1 to 500.
         """
-        condition, values = "owner = ? AND listed = 1", [owner]
+        source, condition, values = "pictures", "owner = ? AND listed = 1", [owner]
         if before:
             condition += " AND number < (SELECT number FROM pictures WHERE id = ? AND owner = ?)"
             values += [before, owner]
-        for word in text.split():
-            if len(word) >= _SHORTEST_INDEXED:
-                condition += (
-                    " AND number IN (SELECT rowid FROM pictures_text WHERE pictures_text MATCH ?)"
-                )
-                values.append('"' + word.replace('"', '""') + '"')
-            else:
-                condition += r" AND infotext LIKE ? ESCAPE '\'"
+        words = text.split()
+        if indexed := [word for word in words if len(word) >= _SHORTEST_INDEXED]:
+            # The index is walked from its newest entry on and left as soon as a page is full.
+            source = "pictures_text CROSS JOIN pictures ON number = pictures_text.rowid"
+            condition += " AND pictures_text MATCH ?"
+            values.append(" ".join(_phrase(word) for word in indexed))
+        for word in words:
+            if word not in indexed:
+                condition += r" AND pictures.infotext LIKE ? ESCAPE '\'"
                 values.append(f"%{_like(word)}%")
-        query = f"SELECT * FROM pictures WHERE {condition} ORDER BY number DESC LIMIT ?"  # noqa: S608 - only fixed text is joined, values are bound
+        order = "pictures_text.rowid" if indexed else "number"
+        query = (
+            f"SELECT pictures.* FROM {source} WHERE {condition}"  # noqa: S608 - fixed text only
+            f" ORDER BY {order} DESC LIMIT ?"
+        )
         with reading(self._database) as connection:
             rows = connection.execute(query, (*values, max(1, min(limit, _MAX_LIMIT)))).fetchall()
         return [self._view(row) for row in rows]
@@ -270,6 +275,10 @@ class History:
         whole = path.absolute()
         inside = whole.is_relative_to(self._data_dir)
         return str(whole.relative_to(self._data_dir) if inside else whole)
+
+
+def _phrase(word: str) -> str:
+    return '"' + word.replace('"', '""') + '"'
 
 
 def _like(word: str) -> str:

@@ -74,6 +74,10 @@ class _Snapshot:
     folder_times: Mapping[Path, int]
 
 
+_Row = tuple[str | int, ...]
+"""What is remembered of a file, in the order of the table's columns."""
+
+
 class ModelIndex:
     """The model files of all folders.
 
@@ -166,7 +170,9 @@ class ModelIndex:
 
     def _scan(self, kind: ModelKind) -> _Snapshot:
         times = self._folder_times(kind)
-        cards = {card.record.path: card for card in self._cards_of(kind)}
+        fresh: list[_Row] = []
+        cards = {card.record.path: card for card in self._cards_of(kind, fresh)}
+        self._remember(fresh)
         ordered = sorted(cards.values(), key=lambda card: natural_key(card.record.name))
         stamps = {path: _stamp(path) for path in cards}
         snapshot = _Snapshot(cards=tuple(ordered), stamps=stamps, folder_times=times)
@@ -192,7 +198,17 @@ class ModelIndex:
         known = snapshot.stamps.get(card.record.path) if snapshot else None
         return known is not None and known == _stamp(card.record.path)
 
-    def _cards_of(self, kind: ModelKind) -> Iterator[ModelCard]:
+    def _remember(self, fresh: list[_Row]) -> None:
+        if not fresh:
+            return
+        with writing(self._database) as connection:
+            connection.executemany(
+                "INSERT OR REPLACE INTO model_files (path, modified, size, kind, family, format,"
+                " tensors, metadata, old_hash) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                fresh,
+            )
+
+    def _cards_of(self, kind: ModelKind, fresh: list[_Row]) -> Iterator[ModelCard]:
         remembered = self._remembered(kind)
         own_vaes = set(self._folders.get(ModelKind.CHECKPOINT, ()))
         for root in self._roots(kind):
@@ -201,15 +217,18 @@ class ModelIndex:
                 is_vae = is_vae_name(path.name)
                 if (kind is ModelKind.CHECKPOINT and is_vae) or (beside and not is_vae):
                     continue
-                yield self._completed(_outside(path, root=root, kind=kind), remembered)
+                card = _outside(path, root=root, kind=kind)
+                yield self._completed(card, remembered, fresh)
 
-    def _completed(self, card: ModelCard, remembered: Mapping[str, sqlite3.Row]) -> ModelCard:
+    def _completed(
+        self, card: ModelCard, remembered: Mapping[str, sqlite3.Row], fresh: list[_Row]
+    ) -> ModelCard:
         path = card.record.path
         row, stamp = remembered.get(str(path)), _stamp(path)
         try:
             if row and stamp == _Stamp(modified=row["modified"], size=row["size"]):
                 return self._recalled(card, row)
-            return self._read(card, stamp)
+            return _read(card, stamp, fresh)
         except (ModelError, StorageError) as error:
             problem = Problem(code=error.code, message=str(error), hint=error.hint)
             return replace(card, problem=problem)
@@ -227,36 +246,6 @@ class ModelIndex:
             format=row["format"],
             old_hash=row["old_hash"],
             metadata=json.loads(row["metadata"]),
-        )
-
-    def _read(self, card: ModelCard, stamp: _Stamp | None) -> ModelCard:
-        path = card.record.path
-        if stamp is None:
-            message = f"{path.name} cannot be read"
-            hint = "Is the disk connected, and may this program read the file?"
-            raise StorageError(message, hint=hint, value=path.name)
-        facts = _facts_of_kind(path, card.record.kind)
-        old_hash = "" if path.is_dir() else _old_hash(path)
-        metadata = dict(facts.metadata)
-        with writing(self._database) as connection:
-            connection.execute(
-                "INSERT OR REPLACE INTO model_files (path, modified, size, kind, family, format,"
-                " tensors, metadata, old_hash) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    str(path),
-                    stamp.modified,
-                    stamp.size,
-                    facts.kind,
-                    facts.family,
-                    facts.format,
-                    facts.tensors,
-                    json.dumps(metadata),
-                    old_hash,
-                ),
-            )
-        record = replace(card.record, family=facts.family)
-        return replace(
-            card, record=record, format=facts.format, old_hash=old_hash, metadata=metadata
         )
 
     def _known_hash(self, path: Path, stamp: _Stamp | None) -> str:
@@ -286,6 +275,33 @@ def _outside(path: Path, *, root: Path, kind: ModelKind) -> ModelCard:
         trigger_words=beside.trigger_words,
         preview=beside.preview,
     )
+
+
+def _read(card: ModelCard, stamp: _Stamp | None, fresh: list[_Row]) -> ModelCard:
+    """Complete a card from the file's header, and add what is to be remembered of it."""
+    path = card.record.path
+    if stamp is None:
+        message = f"{path.name} cannot be read"
+        hint = "Is the disk connected, and may this program read the file?"
+        raise StorageError(message, hint=hint, value=path.name)
+    facts = _facts_of_kind(path, card.record.kind)
+    old_hash = "" if path.is_dir() else _old_hash(path)
+    metadata = dict(facts.metadata)
+    fresh.append(
+        (
+            str(path),
+            stamp.modified,
+            stamp.size,
+            facts.kind,
+            facts.family,
+            facts.format,
+            facts.tensors,
+            json.dumps(metadata),
+            old_hash,
+        )
+    )
+    record = replace(card.record, family=facts.family)
+    return replace(card, record=record, format=facts.format, old_hash=old_hash, metadata=metadata)
 
 
 def _times(stamp: _Stamp | None) -> tuple[int, int]:
