@@ -3,12 +3,19 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from typing import Final
 
 from webui.jobs.views import JobState, JobView
 from webui.library.history import PictureView
 from webui.services.studio import Studio
 from webui.ui import stage
 from webui.ui.messages import Words
+
+FEWEST_SHOWN: Final = 12
+"""So many pictures stand on the desk, if there are as many."""
+
+MOST_SHOWN: Final = 48
+"""A job that draws more than this shows its last ones; all of them are in the history."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,7 +49,7 @@ class Desk:
         """Return the person's running and waiting jobs, oldest first."""
         return self.studio.drawing.active(owner=self.owner)
 
-    def latest(self, *, limit: int = 12) -> list[PictureView]:
+    def latest(self, *, limit: int = FEWEST_SHOWN) -> list[PictureView]:
         """Return the person's last pictures, newest first."""
         return self.studio.gallery.search(owner=self.owner, limit=limit)
 
@@ -59,14 +66,16 @@ class Desk:
 
         Jobs of one person take turns on the stage: a younger one waits silently for the older.
         """
-        before = await asyncio.to_thread(self.latest)
+        before, counted = await asyncio.to_thread(self.latest), 0
         async for job in self.studio.drawing.follow(job_id, owner=self.owner):
             others = [other for other in await asyncio.to_thread(self.active) if other.id != job_id]
             gives_way = not job.state.ended or job.state is JobState.CANCELLED
             if gives_way and any(other.created < job.created for other in others):
                 continue
-            if job.state.ended or len(job.pictures) > len(_of(job, before)):
-                before = await asyncio.to_thread(self.latest, limit=max(12, len(job.pictures)))
+            if job.state.ended or len(job.pictures) > counted:
+                counted = len(job.pictures)
+                shown = min(max(counted, FEWEST_SHOWN), MOST_SHOWN)
+                before = await asyncio.to_thread(self.latest, limit=shown)
             done = _of(job, before)
             yield self._scene(job, done + [p for p in before if p not in done], waiting=len(others))
 

@@ -11,7 +11,7 @@ from webui.ui.messages import Words, explain, notice
 EXAMPLES: Final = (
     "a red apple on a blue background",
     "a rocket on a black background",
-    "a cat on a yellow background",
+    "a cat on a purple background",
 )
 """First prompts for people who do not know yet what to draw; the starter knows these words."""
 
