@@ -55,7 +55,7 @@ class ModelRecord:
     @property
     def stem(self) -> str:
         """File name without folder and extension; what infotext calls "Model"."""
-        return Path(self.name).stem
+        return self.name.rsplit("/", 1)[-1] if self.path.is_dir() else Path(self.name).stem
 
     @property
     def shorthash(self) -> str:
