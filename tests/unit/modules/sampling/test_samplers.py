@@ -1,0 +1,217 @@
+"""Samplers in a world with an exact answer, and beside diffusers where both know the rule."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Final
+
+import diffusers
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.unit.modules.sampling.gaussian import (
+    ALPHAS,
+    MEAN,
+    SPREAD,
+    GaussianDenoiser,
+    arrive,
+    exact,
+    noise_of,
+    walk_of,
+)
+from webui.modules.errors import RangeError
+from webui.modules.sampling.catalogue import SAMPLERS, Sampler
+from webui.modules.sampling.samplers import SAMPLER_FUNCTIONS
+from webui.modules.sampling.schedule import NoiseLevels
+
+pytestmark = pytest.mark.filterwarnings(  # diffusers turns tensors into arrays the old way
+    "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"
+)
+
+LABELS: Final = [sampler.label for sampler in SAMPLERS]
+
+# --------------------------------------------------------------------------------- exact answers
+
+ORDERLY: Final = {
+    "Euler": 0.05,
+    "LMS": 0.001,
+    "Heun": 0.005,
+    "DPM2": 0.006,
+    "DPM++ 2M": 0.005,
+    "DPM fast": 0.006,
+    "DPM adaptive": 0.06,
+}
+"""How far from the exact answer 100 steps without fresh noise may end; the answer is about 1. The
+last jump, from 0.03 to no noise, costs 0.002 by itself; DPM adaptive works to 0.05 by design."""
+
+
+@pytest.mark.parametrize("label", ORDERLY)
+def test_a_walk_without_fresh_noise_ends_where_the_equation_leads(label: str) -> None:
+    walk = walk_of(label, steps=100, eta=0.0)
+
+    found = arrive(walk)
+
+    end = exact(walk.noisy, float(walk.sigmas[0]))
+    assert float((found - end).abs().max()) < ORDERLY[label]
+
+
+@pytest.mark.parametrize("label", ["Euler", "Heun", "DPM2", "DPM++ 2M", "LMS"])
+def test_more_steps_end_nearer(label: str) -> None:
+    few, many = (walk_of(label, steps=steps) for steps in (10, 80))
+
+    far, near = (
+        float((arrive(walk) - exact(walk.noisy, float(walk.sigmas[0]))).abs().max())
+        for walk in (few, many)
+    )
+
+    assert near < far / 4
+
+
+@pytest.mark.parametrize("label", [label for label in LABELS if label != "LCM"])
+def test_every_sampler_draws_from_the_right_pictures(label: str) -> None:
+    """Mean and spread of what is drawn are those of the world; 512 numbers tell them roughly.
+
+    LCM is left out: its rule holds for consistency models and draws too little spread elsewhere.
+    """
+    found = arrive(walk_of(label, steps=60))
+
+    assert torch.isfinite(found).all()
+    assert float(found.mean()) == pytest.approx(MEAN, abs=0.12)
+    assert float(found.std()) == pytest.approx(SPREAD, abs=0.15)
+
+
+@pytest.mark.parametrize("label", LABELS)
+def test_a_walk_can_be_walked_again(label: str) -> None:
+    assert torch.equal(arrive(walk_of(label, steps=7)), arrive(walk_of(label, steps=7)))
+
+
+@settings(max_examples=10)
+@given(sampler=st.sampled_from(SAMPLERS), steps=st.integers(3, 25))
+def test_every_step_is_told_once_and_in_order(sampler: Sampler, steps: int) -> None:
+    told: list[int] = []
+    walk = walk_of(sampler.label, steps=steps)
+
+    arrive(replace(walk, observe=lambda number, _guess: told.append(number)))
+
+    assert told == list(range(len(told)))
+    assert told
+
+
+def test_unipc_says_how_many_steps_it_needs() -> None:
+    with pytest.raises(RangeError, match="order 3 cannot walk in 2 steps"):
+        arrive(walk_of("UniPC", steps=2))
+
+
+# ------------------------------------------------------------------------------ beside diffusers
+
+TOLERANCE: Final = 2e-4
+"""Largest difference; both compute in 32 bits, in another order, numbers up to 15."""
+
+SCHEDULE: Final[dict[str, Any]] = {
+    "beta_start": 0.00085,
+    "beta_end": 0.012,
+    "beta_schedule": "scaled_linear",
+}
+WORLD: Final = GaussianDenoiser(NoiseLevels.of(ALPHAS))
+STEPS: Final = 12
+
+
+def noise_in(noisy: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
+    """Return what a network that predicts noise would say."""
+    return (noisy - WORLD.denoised(noisy, sigma)) / sigma
+
+
+def test_euler_walks_as_in_diffusers() -> None:
+    theirs = diffusers.EulerDiscreteScheduler(**SCHEDULE, use_karras_sigmas=True)
+    theirs.set_timesteps(STEPS)
+    walk = replace(walk_of("Euler", steps=STEPS), sigmas=theirs.sigmas)
+
+    x = walk.noisy
+    for time, sigma in zip(theirs.timesteps, theirs.sigmas, strict=False):
+        theirs.scale_model_input(x, time)
+        x = theirs.step(noise_in(x, sigma), time, x).prev_sample
+
+    torch.testing.assert_close(arrive(walk), x, rtol=0, atol=TOLERANCE)
+
+
+def test_heun_walks_as_in_diffusers() -> None:
+    theirs = diffusers.HeunDiscreteScheduler(**SCHEDULE, use_karras_sigmas=True)
+    theirs.set_timesteps(STEPS)
+    levels = torch.cat([theirs.sigmas[:1], theirs.sigmas[1:-1:2], theirs.sigmas[-1:]])
+    walk = replace(walk_of("Heun", steps=STEPS), sigmas=levels)
+
+    x = walk.noisy
+    for time, sigma in zip(theirs.timesteps, theirs.sigmas, strict=False):
+        theirs.scale_model_input(x, time)
+        x = theirs.step(noise_in(x, sigma), time, x).prev_sample
+
+    torch.testing.assert_close(arrive(walk), x, rtol=0, atol=TOLERANCE)
+
+
+def test_dpmpp_2m_walks_as_in_diffusers() -> None:
+    theirs = diffusers.DPMSolverMultistepScheduler(**SCHEDULE, use_karras_sigmas=True)
+    theirs.set_timesteps(STEPS)
+    walk = replace(walk_of("DPM++ 2M", steps=STEPS), sigmas=theirs.sigmas)
+
+    x = walk.noisy / (1 + theirs.sigmas[0] ** 2) ** 0.5
+    for time, sigma in zip(theirs.timesteps, theirs.sigmas, strict=False):
+        x = theirs.step(noise_in(x * (1 + sigma**2) ** 0.5, sigma), time, x).prev_sample
+
+    torch.testing.assert_close(arrive(walk), x, rtol=0, atol=TOLERANCE)
+
+
+def test_ddim_walks_as_in_diffusers() -> None:
+    """A1111 leaves out the last step of diffusers, from timestep 1 to the clean picture."""
+    theirs = diffusers.DDIMScheduler(**SCHEDULE, clip_sample=False, steps_offset=1)
+    theirs.set_timesteps(10)
+    walk = walk_of("DDIM", steps=10)
+
+    x = walk.noisy
+    for time in theirs.timesteps[:-1]:
+        x = theirs.step(WORLD.epsilon(x, time), int(time), x).prev_sample
+
+    torch.testing.assert_close(arrive(walk), x, rtol=0, atol=TOLERANCE)
+
+
+@pytest.mark.parametrize("variant", ["bh1", "bh2"])
+@pytest.mark.parametrize("order", [1, 2, 3])
+def test_unipc_walks_as_in_diffusers(order: int, variant: str) -> None:
+    """Nine steps from 999 to 0 meet whole timesteps, where both mean the same levels."""
+    theirs = diffusers.UniPCMultistepScheduler(
+        **SCHEDULE, solver_order=order, solver_type=variant, final_sigmas_type="sigma_min"
+    )
+    theirs.set_timesteps(9)
+    walk = walk_of(
+        "UniPC", steps=9, scheduler="automatic", unipc_order=order, unipc_variant=variant
+    )
+    walk = replace(walk, timesteps=torch.arange(9))
+
+    x = walk.noisy
+    for time in theirs.timesteps:
+        x = theirs.step(WORLD.epsilon(x, time), time, x).prev_sample
+
+    torch.testing.assert_close(arrive(walk), x, rtol=0, atol=TOLERANCE)
+
+
+def test_lcm_walks_as_in_diffusers() -> None:
+    """With its blend at the boundary, which belongs to the network here, all but turned off."""
+    theirs = diffusers.LCMScheduler(**SCHEDULE, timestep_scaling=1e9)
+    theirs.set_timesteps(4)
+    alphas = theirs.alphas_cumprod[theirs.timesteps]
+    sigmas = ((1 - alphas) / alphas) ** 0.5
+    walk = walk_of("LCM", steps=4)
+    walk = replace(walk, sigmas=torch.cat([sigmas, torch.zeros(1)]), noise=noise_of(3))
+
+    x = walk.noisy * alphas[0] ** 0.5
+    generator = torch.Generator().manual_seed(3)
+    for time, sigma, alpha in zip(theirs.timesteps, sigmas, alphas, strict=True):
+        noise = noise_in(x / alpha**0.5, sigma)
+        x = theirs.step(noise, int(time), x, generator=generator).prev_sample
+
+    torch.testing.assert_close(arrive(walk), x, rtol=0, atol=TOLERANCE)
+
+
+def test_every_sampler_of_the_catalogue_has_its_rule() -> None:
+    assert {sampler.function for sampler in SAMPLERS} == set(SAMPLER_FUNCTIONS)
