@@ -47,7 +47,7 @@ class Diet:
 
 CROPS: Final = Diet(side=64, batch=4)
 WHOLES: Final = Diet(side=128, batch=2)
-TOGETHER_SHARE: Final = 0.7
+TOGETHER_SHARE: Final = 5 / 6
 MOST_LATENT_NOISE: Final = 0.2
 """In units of the latents' deviation."""
 
@@ -176,7 +176,7 @@ def main() -> None:
     """Run ``python -m tools.starter.train_vae --work DIR``."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--steps", type=int, default=5_000)
+    parser.add_argument("--steps", type=int, default=4_200)
     parser.add_argument("--stop", type=int, help="pause after this step of them")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--save-every", type=int, default=250)
