@@ -134,7 +134,7 @@ def derive(tensors: Mapping[str, TensorFacts], config: Path | None) -> Architect
         message = f"the checkpoint has no tensor {error}"
         hint = "It may be a part of a model, or of a family that is not supported yet."
         raise UnsupportedModelError(message, hint=hint) from error
-    except (ValueError, ArithmeticError) as error:
+    except (TypeError, ValueError, ArithmeticError) as error:
         name = config.name if config else "the checkpoint"
         message = f"{name} cannot be used: {error}"
         raise ModelConfigError(
@@ -306,5 +306,5 @@ def _number(told: Mapping[str, Any], name: str, default: float) -> float:
     value = told.get(name, default)
     if isinstance(value, bool) or not isinstance(value, int | float):
         message = f"{name} is {repr(value)[:80]}, which is no number"
-        raise ModelConfigError(message, hint="Mend or remove the .yaml file.", value=value)
+        raise TypeError(message)
     return float(value)

@@ -25,7 +25,7 @@ from webui.modules.errors import ModelFileError, UnsafeModelError
 MAX_PICKLE_BYTES: Final = 64 * 1024 * 1024
 """The description of the largest real checkpoint has about 1 MB."""
 
-MAX_WORK: Final = 1_000_000
+MAX_WORK: Final = 300_000
 """Instructions of a description and entries that they copy; a large checkpoint needs 100,000."""
 
 MAX_LEAVES: Final = 100_000
@@ -35,7 +35,7 @@ MAX_AXES: Final = 16
 MAX_SIDE: Final = 1 << 48
 """No tensor has more axes or a longer one; Python would count further than any file reaches."""
 
-MAX_DEPTH: Final = 64
+MAX_DEPTH: Final = 24
 """Nested dictionaries deeper than this are not a model."""
 
 STORAGE_DTYPES: Final[Mapping[str, str]] = {

@@ -5,9 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Final
 
-import diffusers
 import pytest
 import torch
+from diffusers.schedulers.scheduling_ddim import DDIMScheduler
+from diffusers.schedulers.scheduling_dpmsolver_multistep import DPMSolverMultistepScheduler
+from diffusers.schedulers.scheduling_euler_discrete import EulerDiscreteScheduler
+from diffusers.schedulers.scheduling_heun_discrete import HeunDiscreteScheduler
+from diffusers.schedulers.scheduling_lcm import LCMScheduler
+from diffusers.schedulers.scheduling_unipc_multistep import UniPCMultistepScheduler
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -124,7 +129,7 @@ def noise_in(noisy: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
 
 
 def test_euler_walks_as_in_diffusers() -> None:
-    theirs = diffusers.EulerDiscreteScheduler(**SCHEDULE, use_karras_sigmas=True)
+    theirs: Any = EulerDiscreteScheduler(**SCHEDULE, use_karras_sigmas=True)
     theirs.set_timesteps(STEPS)
     walk = replace(walk_of("Euler", steps=STEPS), sigmas=theirs.sigmas)
 
@@ -137,7 +142,7 @@ def test_euler_walks_as_in_diffusers() -> None:
 
 
 def test_heun_walks_as_in_diffusers() -> None:
-    theirs = diffusers.HeunDiscreteScheduler(**SCHEDULE, use_karras_sigmas=True)
+    theirs: Any = HeunDiscreteScheduler(**SCHEDULE, use_karras_sigmas=True)
     theirs.set_timesteps(STEPS)
     levels = torch.cat([theirs.sigmas[:1], theirs.sigmas[1:-1:2], theirs.sigmas[-1:]])
     walk = replace(walk_of("Heun", steps=STEPS), sigmas=levels)
@@ -151,7 +156,7 @@ def test_heun_walks_as_in_diffusers() -> None:
 
 
 def test_dpmpp_2m_walks_as_in_diffusers() -> None:
-    theirs = diffusers.DPMSolverMultistepScheduler(**SCHEDULE, use_karras_sigmas=True)
+    theirs: Any = DPMSolverMultistepScheduler(**SCHEDULE, use_karras_sigmas=True)
     theirs.set_timesteps(STEPS)
     walk = replace(walk_of("DPM++ 2M", steps=STEPS), sigmas=theirs.sigmas)
 
@@ -164,7 +169,7 @@ def test_dpmpp_2m_walks_as_in_diffusers() -> None:
 
 def test_ddim_walks_as_in_diffusers() -> None:
     """A1111 leaves out the last step of diffusers, from timestep 1 to the clean picture."""
-    theirs = diffusers.DDIMScheduler(**SCHEDULE, clip_sample=False, steps_offset=1)
+    theirs: Any = DDIMScheduler(**SCHEDULE, clip_sample=False, steps_offset=1)
     theirs.set_timesteps(10)
     walk = walk_of("DDIM", steps=10)
 
@@ -177,9 +182,9 @@ def test_ddim_walks_as_in_diffusers() -> None:
 
 @pytest.mark.parametrize("variant", ["bh1", "bh2"])
 @pytest.mark.parametrize("order", [1, 2, 3])
-def test_unipc_walks_as_in_diffusers(order: int, variant: str) -> None:
+def test_unipc_walks_as_in_diffusers(order: int, variant: Any) -> None:
     """Nine steps from 999 to 0 meet whole timesteps, where both mean the same levels."""
-    theirs = diffusers.UniPCMultistepScheduler(
+    theirs: Any = UniPCMultistepScheduler(
         **SCHEDULE, solver_order=order, solver_type=variant, final_sigmas_type="sigma_min"
     )
     theirs.set_timesteps(9)
@@ -197,7 +202,7 @@ def test_unipc_walks_as_in_diffusers(order: int, variant: str) -> None:
 
 def test_lcm_walks_as_in_diffusers() -> None:
     """With its blend at the boundary, which belongs to the network here, all but turned off."""
-    theirs = diffusers.LCMScheduler(**SCHEDULE, timestep_scaling=1e9)
+    theirs: Any = LCMScheduler(**SCHEDULE, timestep_scaling=1e9)
     theirs.set_timesteps(4)
     alphas = theirs.alphas_cumprod[theirs.timesteps]
     sigmas = ((1 - alphas) / alphas) ** 0.5

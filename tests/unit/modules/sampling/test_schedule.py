@@ -33,10 +33,10 @@ ALPHAS: Final = torch.cumprod(1 - BETAS, dim=0).float()
 LEVELS: Final = NoiseLevels.of(ALPHAS)
 
 
-def plan_for(sampler: str, scheduler: str, steps: int, **options: float) -> SamplingPlan:
+def plan_for(sampler: str, scheduler: str, steps: int) -> SamplingPlan:
     found, _ = find_sampler(sampler)
     name = settle_scheduler(found, find_scheduler(scheduler)).name
-    return SamplingPlan(sampler=found.label, scheduler=name, steps=steps, guidance=7.0, **options)
+    return SamplingPlan(sampler=found.label, scheduler=name, steps=steps, guidance=7.0)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
+from typing import Final
 
 import pytest
 from hypothesis import given
@@ -82,7 +83,10 @@ def test_numbers_multiply(word: str, weights: list) -> None:
     for weight in weights:
         text, total = f"({text}:{weight})", total * float(weight)
 
-    assert weighted(text) == [Piece(word, pytest.approx(total))]
+    (piece,) = weighted(text)
+
+    assert piece.text == word
+    assert piece.weight == pytest.approx(total)
 
 
 @given(before=WORD, inside=WORD, after=WORD)
@@ -166,8 +170,10 @@ def test_and_keeps_parts_and_weights(parts: list) -> None:
 
 # ---------------------------------------------------------------------------- any shape at all
 
-SHAPES = ["(", "[", ")", "]", "[a:", "(a:1.1)", "[a|", "((a)", "[a:b:0.5]", "\\(", "|", ":", "[]"]
-SHAPES += ["a AND ", "BREAK ", "<lora:x:1>", "(:", "[[", ":1.2)", "\\", "<a:", "[a:[", "1:"]
+SHAPES: Final = (
+    "(", "[", ")", "]", "[a:", "(a:1.1)", "[a|", "((a)", "[a:b:0.5]", "\\(", "|", ":", "[]",
+    "a AND ", "BREAK ", "<lora:x:1>", "(:", "[[", ":1.2)", "\\", "<a:", "[a:[", "1:",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("shape", SHAPES)
