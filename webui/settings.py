@@ -270,6 +270,15 @@ def stay_private(*, cache: Path) -> None:
     )
 
 
+def let_idle_threads_sleep() -> None:
+    """Tell OpenMP, before torch is imported, that a thread that waits must not burn its core.
+
+    It spins by default. On a machine that also does something else each small step then waits for
+    a thread that others keep from its core, and a picture takes ten times as long.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
 # ------------------------------------------------------------------- the config file
 
 

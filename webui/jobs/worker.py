@@ -33,7 +33,7 @@ from webui.jobs.pace import PreviewPace
 from webui.jobs.views import Failure
 from webui.modules.errors import OutOfMemoryError, WebuiError
 from webui.modules.types import SkipBatch, Step, StopDrawing
-from webui.settings import DeviceSettings, thread_count
+from webui.settings import DeviceSettings, let_idle_threads_sleep, thread_count
 
 if TYPE_CHECKING:
     from webui.modules.pipeline.engine import Engine
@@ -207,6 +207,7 @@ def _details(problem: BaseException) -> str:
 
 def build_engine(device: DeviceSettings) -> "tuple[Engine, tuple[str, ...]]":
     """Import torch, which takes seconds, and return the engine and why it is as it is."""
+    let_idle_threads_sleep()
     from webui.modules.device import choose
     from webui.modules.pipeline.engine import Engine
 
