@@ -1,9 +1,7 @@
 """A real server with its real worker and a tiny real checkpoint, and a real browser before it."""
 
 import json
-import lzma
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -23,9 +21,9 @@ from playwright.sync_api import (
 )
 
 from tests.browser.visitor import PATIENCE, SUGGESTED, Colors, OpenPage, arrive
+from tests.tiny import furnish
 
 ROOT = Path(__file__).resolve().parents[2]
-GOLDEN = ROOT / "tests" / "golden" / "models"
 
 
 @pytest.fixture(scope="session")
@@ -37,12 +35,8 @@ def screenshots(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make a data dir that holds nothing but the tiny checkpoint."""
-    home = tmp_path_factory.mktemp("atelier")
+    home = furnish(tmp_path_factory.mktemp("atelier"))
     models = home / "models" / "Stable-diffusion"
-    models.mkdir(parents=True)
-    weights = lzma.decompress((GOLDEN / "tiny-sd1.safetensors.xz").read_bytes())
-    (models / "tiny-sd1.safetensors").write_bytes(weights)
-    shutil.copy(GOLDEN / "tiny-sd1.yaml", models)
     sidecar = {"suggested": SUGGESTED}
     (models / "tiny-sd1.json").write_text(json.dumps(sidecar), "utf-8")
     return home
