@@ -143,7 +143,7 @@ def main() -> None:
     """Run ``python -m tools.starter.train_unet --work DIR``."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--steps", type=int, default=2000)
+    parser.add_argument("--steps", type=int, default=3300)
     parser.add_argument("--seed", type=int, default=4)
     parser.add_argument("--save-every", type=int, default=50)
     asked = parser.parse_args()

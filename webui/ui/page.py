@@ -41,7 +41,9 @@ def build_page(studio: Studio) -> gr.Blocks:
         footer = plain_html(foot(studio), elem_id="footer")
 
         def greet(spoken: str) -> dict[Block, Any]:
-            return {language: spoken, **labels.updates(spoken)}
+            # Nothing to say where the page stands right already: an answer that comes late would
+            # overrule the person who has just chosen another language.
+            return {language: spoken, **labels.updates(spoken)} if spoken else {}
 
         history_tab.select(
             history.first_page,
@@ -58,7 +60,7 @@ def build_page(studio: Studio) -> gr.Blocks:
             greet,
             language,
             [language, *labels.components()],
-            js="() => atelier.language()",
+            js="() => atelier.unpainted()",
             **QUICK,
         )
         scenery = [txt2img.stage, txt2img.progress, txt2img.notice, txt2img.interrupt, txt2img.skip]

@@ -6,6 +6,12 @@ window.atelier = {
     return this.speak(spoken.toLowerCase().startsWith('zh') ? 'zh' : 'en', false);
   },
 
+  unpainted() {
+    const painted = navigator.language.toLowerCase().startsWith('zh') ? 'zh' : 'en';
+    const spoken = this.language();
+    return painted === spoken && spoken === 'en' ? '' : spoken;
+  },
+
   speak(language, remember = true) {
     if (remember) localStorage.setItem('atelier-language', language);
     document.documentElement.dataset.language = language;
