@@ -108,18 +108,25 @@ def _load_file(record: ModelRecord, device: Device) -> Checkpoint:
     """Read the single-file layout of the LDM code."""
     shape = derive(read_header(record.path).tensors, record.config)
     source = record.path.name
+    # Opened anew for each network, so that pages of the file that are done with do not add up.
     with open_tensors(record.path) as file:
-        unet = Part(file, UNET, lambda names: unet_names(names, shape.unet), source)
-        vae = Part(file, VAE, lambda names: vae_names(names, shape.vae), source)
-        text = Part(file, TEXT, _unchanged, source)
-        return Checkpoint(
-            record=record,
-            architecture=shape,
-            unet=fill(build_unet(shape.unet), unet, device.unet, device),
-            vae=fill(build_vae(shape.vae), vae, device.vae, device),
-            text=fill(build_text(shape.text), text, device.text, device),
-            alphas_cumprod=_alphas_cumprod(file, shape),
-        )
+        part = Part(file, UNET, lambda names: unet_names(names, shape.unet), source)
+        unet = fill(build_unet(shape.unet), part, device.unet, device)
+    with open_tensors(record.path) as file:
+        part = Part(file, VAE, lambda names: vae_names(names, shape.vae), source)
+        vae = fill(build_vae(shape.vae), part, device.vae, device)
+    with open_tensors(record.path) as file:
+        part = Part(file, TEXT, _unchanged, source)
+        text = fill(build_text(shape.text), part, device.text, device)
+        alphas_cumprod = _alphas_cumprod(file, shape)
+    return Checkpoint(
+        record=record,
+        architecture=shape,
+        unet=unet,
+        vae=vae,
+        text=text,
+        alphas_cumprod=alphas_cumprod,
+    )
 
 
 def _load_folder(record: ModelRecord, device: Device) -> Checkpoint:
