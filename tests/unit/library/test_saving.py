@@ -2,8 +2,11 @@
 
 import errno
 import os
+import signal
 import stat
+from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -89,25 +92,26 @@ def test_team_mates_can_read_the_files(tmp_path: Path) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == 0o644 & ~umask
 
 
-def test_a_full_disk_is_told_with_numbers(tmp_path: Path, full_disk: Path) -> None:
-    with pytest.raises(StorageError, match=r"full: \d+ bytes needed, \d+ free"):
-        saving.save(finished(), folder=full_disk, rules=SavingRules())
+@contextmanager
+def no_room() -> Generator[None]:
+    """Let no file grow beyond a few bytes: the limit of this very process.
 
-
-@pytest.fixture
-def full_disk(tmp_path: Path):
-    """A folder in which no file can grow: the limit of this very process."""
+    Only around the call, since the test runner's own log may be a file too.
+    """
     resource = pytest.importorskip("resource")
-    folder = tmp_path / "full"
-    folder.mkdir()
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    import signal
-
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (16, before[1]))
-    yield folder
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    signal.signal(signal.SIGXFSZ, handler)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
+
+
+def test_a_full_disk_is_told_with_numbers(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match=r"full: \d+ bytes needed, \d+ free"), no_room():
+        saving.save(finished(), folder=tmp_path, rules=SavingRules())
 
 
 def test_a_file_in_the_place_of_the_folder_is_told(tmp_path: Path) -> None:
