@@ -255,4 +255,4 @@ def _notes(prompt: str) -> tuple[str, ...]:
     found = _ADD_ON.findall(prompt)
     if not found:
         return ()
-    return (f"Add-ons in the prompt are read as plain text: {', '.join(found[:5])[:200]}",)
+    return (f"Add-ons cannot be laid on yet and were left out: {', '.join(found[:5])[:200]}",)
