@@ -207,10 +207,10 @@ class Models:
             format=facts.format,
             sha256=self._index.hashed(record).sha256,
             trigger_words=tuple(word for part in words.split(",") if (word := part.strip())),
-            verdict=f"A {facts.kind}{family}."
+            verdict=f"Kind: {facts.kind}{family}."
             if known
             else "A sound file of no kind that we know.",
-            hint=f"It belongs into {place}." if place else "There is no folder for it here.",
+            hint=f"Its place is {place}." if place else "There is no folder for it here.",
         )
 
     def _card(self, checkpoint: ModelRecord) -> ModelCard:
