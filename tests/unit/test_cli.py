@@ -71,4 +71,4 @@ def test_inspect_of_sound_files_succeeds(home, capsys) -> None:
     checkpoint = str(home / "models" / "Stable-diffusion" / NAME)
 
     assert main(["inspect", checkpoint, "--data-dir", str(home), "--use-cpu", "all"]) == 0
-    assert "A checkpoint of the family sd1" in capsys.readouterr().out
+    assert "Kind: checkpoint of the family sd1" in capsys.readouterr().out
