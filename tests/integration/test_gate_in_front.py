@@ -1,5 +1,6 @@
 """The gate in front of the real program: every route that it has, tried without a login."""
 
+import asyncio
 import re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -54,10 +55,17 @@ def routes_of(routes: list[Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
 
 @pytest.fixture(scope="module")
 def closed(studio: Studio) -> Any:
-    """The program as it is on a network: behind logins."""
+    """The program as it is on a network: behind logins.
+
+    Built in a running loop: outside one Gradio makes loops of its own and never closes them.
+    """
     server = replace(studio.settings.server, auth=(f"anna:{SECRET}", f"ben:{SECRET}"))
     guarded = replace(studio, settings=replace(studio.settings, server=server))
-    return app.application(guarded, port=7860, say=lambda _text: None)
+
+    async def built() -> Any:
+        return app.application(guarded, port=7860, say=lambda _text: None)
+
+    return asyncio.run(built())
 
 
 def visitor(gate: Any) -> TestClient:

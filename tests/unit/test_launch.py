@@ -229,7 +229,9 @@ def test_ctrl_c_in_the_middle_is_repaired_by_the_next_start(ready: Path, wheels:
     (ready / "requirements.lock").write_text("torch==2.0\n", encoding="utf-8")
     with socket.create_server(("127.0.0.1", 0)) as silent:  # an index that never answers
         address = f"http://127.0.0.1:{silent.getsockname()[1]}/simple"
-        process = subprocess.Popen(
+        # A shell lets what it runs in the background ignore Ctrl-C, and children inherit that.
+        heeded = signal.signal(signal.SIGINT, signal.default_int_handler)
+        with subprocess.Popen(
             [sys.executable, "launch.py", "setup"],
             cwd=ready,
             env=environment(PIP_INDEX_URL=address),
@@ -237,11 +239,12 @@ def test_ctrl_c_in_the_middle_is_repaired_by_the_next_start(ready: Path, wheels:
             stdout=subprocess.DEVNULL,
             text=True,
             start_new_session=True,
-        )
-        silent.settimeout(60)
-        silent.accept()[0].close()
-        os.killpg(process.pid, signal.SIGINT)
-        said = process.communicate(timeout=60)[1]
+        ) as process:
+            signal.signal(signal.SIGINT, heeded)
+            silent.settimeout(60)
+            silent.accept()[0].close()
+            os.killpg(process.pid, signal.SIGINT)
+            said = process.communicate(timeout=60)[1]
 
     assert process.returncode == 1
     assert "the next start repairs" in said
