@@ -18,6 +18,18 @@ Emphasis = Literal["Original", "No norm", "Ignore", "None"]
 """How ``(word:1.2)`` weights act on the text encoder's output."""
 
 
+ResizeMode = Literal[
+    "Just resize", "Crop and resize", "Resize and fill", "Just resize (latent upscale)"
+]
+"""How a picture to start from is brought to the size that is drawn; A1111's numbers 0 to 3."""
+
+MaskedContent = Literal["fill", "original", "latent noise", "latent nothing"]
+"""What lies under the mask when drawing begins; A1111's numbers 0 to 3."""
+
+RefinerPass = Literal["first pass", "second pass", "both passes"]
+"""In which pass of hires fix the refiner takes over."""
+
+
 class ModelKind(StrEnum):
     """What a model file is; the five kinds of the guide and what lies beside them."""
 
@@ -190,6 +202,156 @@ class NoiseRules:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class InputPicture:
+    """A picture that somebody gave, kept as a clean PNG under the hash of its content.
+
+    Attributes:
+        path: The PNG: upright, 8 bits a channel, RGB or RGBA; a mask has one channel (L).
+        sha256: Hash of the file, lower-case hex.
+        width: Pixels.
+        height: Pixels.
+    """
+
+    path: Path
+    sha256: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SoftInpainting:
+    """How softly a mask acts while drawing (A1111's built-in script "Soft inpainting").
+
+    Attributes:
+        schedule_bias: How late the original gives way; above 1 is later.
+        preservation: How strongly the original is kept, 0 to 8.
+        contrast_boost: How much sharper half-way blends are made, 1 to 32.
+        mask_influence: Share of the mask in the final blend, 0 to 1.
+        difference_threshold: How much a pixel must change to be replaced, 0 to 8.
+        difference_contrast: How hard that line is, 0 to 8.
+    """
+
+    schedule_bias: float = 1.0
+    preservation: float = 0.5
+    contrast_boost: float = 4.0
+    mask_influence: float = 0.0
+    difference_threshold: float = 0.5
+    difference_contrast: float = 2.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Inpainting:
+    """Which part of a picture is drawn anew, and how.
+
+    Attributes:
+        mask: White is drawn anew.
+        invert: Black is drawn anew instead.
+        blur: Standard deviation of the mask's blur in pixels, across and down.
+        content: What lies under the mask when drawing begins.
+        only_masked: Draw the surroundings of the mask alone, in full size, and paste them back.
+        padding: Pixels around the mask that are looked at then.
+        rounded: The mask in latent space is either 0 or 1.
+        overlay: Put the original back over what was not to change.
+        weight: How much a checkpoint made for inpainting sees of the mask, 0 to 1.
+        soft: Blend softly; None for A1111's usual way.
+    """
+
+    mask: InputPicture
+    invert: bool = False
+    blur: tuple[int, int] = (4, 4)
+    content: MaskedContent = "original"
+    only_masked: bool = False
+    padding: int = 32
+    rounded: bool = True
+    overlay: bool = True
+    weight: float = 1.0
+    soft: SoftInpainting | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Start:
+    """The picture that drawing starts from (img2img).
+
+    Attributes:
+        pictures: One for all, or one per place in a batch.
+        resize: How they are brought to the plan's size.
+        denoising: How much may change, 0 to 1.
+        every_step: Take all steps whatever the denoising (``img2img_fix_steps``).
+        noise_multiplier: Factor on the first noise.
+        extra_noise: Noise that is added besides and stays in the picture.
+        image_guidance: How closely a checkpoint that edits by words keeps to the picture.
+        background: Colour behind transparent pixels, as ``#rrggbb``.
+        color_correction: Give the result the colours of the original.
+        inpainting: Change a part only; None for the whole picture.
+    """
+
+    pictures: tuple[InputPicture, ...]
+    resize: ResizeMode = "Just resize"
+    denoising: float = 0.75
+    every_step: bool = False
+    noise_multiplier: float = 1.0
+    extra_noise: float = 0.0
+    image_guidance: float = 1.5
+    background: str = "#ffffff"
+    color_correction: bool = False
+    inpainting: Inpainting | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Hires:
+    """The second pass of hires fix: enlarge the picture and draw on.
+
+    The prompts have one entry per picture, like those of the plan.
+
+    Attributes:
+        width: Pixels of the final picture, a multiple of 8.
+        height: Pixels of the final picture, a multiple of 8.
+        scale: Factor that was asked for; 0 if a size was.
+        resize: Size that was asked for, 0 for a side that follows; (0, 0) if a factor was.
+        upscaler: A1111's name, such as ``Latent`` or ``Lanczos``, or a file's stem.
+        upscaler_model: The file of an upscaling network; None for the built-in ways.
+        denoising: How much may change, 0 to 1.
+        sampling: How noise becomes a latent picture in this pass; its steps are all taken.
+        checkpoint: Another main model for this pass; None for the same.
+        prompts: What to draw.
+        negative_prompts: What to avoid.
+        extra_noise: Noise that is added besides and stays in the picture.
+        token_merging: Share of tokens merged in self-attention in this pass, 0 to 0.9.
+    """
+
+    width: int
+    height: int
+    scale: float = 2.0
+    resize: tuple[int, int] = (0, 0)
+    upscaler: str = "Latent"
+    upscaler_model: ModelRecord | None = None
+    denoising: float = 0.7
+    sampling: SamplingPlan
+    checkpoint: ModelRecord | None = None
+    prompts: tuple[str, ...]
+    negative_prompts: tuple[str, ...]
+    extra_noise: float = 0.0
+    token_merging: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Refiner:
+    """A second checkpoint that takes over in the middle of a walk.
+
+    Attributes:
+        checkpoint: Which one.
+        switch_at: Share of the way after which it takes over, 0.01 to 1.
+        by_steps: Count steps; otherwise the noise level says how far the way is.
+        during: In which pass of hires fix.
+    """
+
+    checkpoint: ModelRecord
+    switch_at: float
+    by_steps: bool = False
+    during: RefinerPass = "second pass"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class GenerationPlan:
     """A request after every name and default is settled; running it twice gives equal pixels.
 
@@ -210,6 +372,10 @@ class GenerationPlan:
         text: How prompts are read.
         noise: Where noise comes from.
         tiling: Draw a picture whose opposite edges join.
+        token_merging: Share of tokens merged in self-attention (ToMe), 0 to 0.9.
+        start: A picture to start from; None to start from noise.
+        hires: A second, larger pass; None for one pass.
+        refiner: A checkpoint that takes over on the way.
         notes: What was settled differently from what was asked, for the person to read.
     """
 
@@ -227,6 +393,10 @@ class GenerationPlan:
     text: TextRules = field(default_factory=TextRules)
     noise: NoiseRules = field(default_factory=NoiseRules)
     tiling: bool = False
+    token_merging: float = 0.0
+    start: Start | None = None
+    hires: Hires | None = None
+    refiner: Refiner | None = None
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

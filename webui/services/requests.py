@@ -4,6 +4,80 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from webui.modules.types import InputPicture, MaskedContent, ResizeMode, SoftInpainting
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MaskRequest:
+    """Which part of a picture shall change; see ``modules.types.Inpainting``."""
+
+    mask: InputPicture
+    invert: bool = False
+    blur: tuple[int, int] = (4, 4)
+    content: MaskedContent = "original"
+    only_masked: bool = False
+    padding: int = 32
+    rounded: bool = True
+    soft: SoftInpainting | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StartRequest:
+    """A picture to start from; see ``modules.types.Start``.
+
+    Attributes:
+        pictures: One for all, or one per place in a batch.
+        resize: How they are brought to the request's size.
+        denoising: How much may change, 0 to 1.
+        noise_multiplier: Factor on the first noise; None for the option's value.
+        image_guidance: Only for checkpoints that edit by words; None for 1.5.
+        masked: Change a part only.
+    """
+
+    pictures: tuple[InputPicture, ...]
+    resize: ResizeMode = "Just resize"
+    denoising: float = 0.75
+    noise_multiplier: float | None = None
+    image_guidance: float | None = None
+    masked: MaskRequest | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HiresRequest:
+    """A second, larger pass; see ``modules.types.Hires``.
+
+    Attributes:
+        scale: Factor on both sides; not used when a size is given.
+        resize: Final size; 0 for a side that follows from the other; (0, 0) to use the factor.
+        upscaler: A1111's name or an upscaler file; None for ``Latent``.
+        steps: 0 for as many as in the first pass.
+        denoising: How much may change, 0 to 1.
+        sampler: None for that of the first pass.
+        scheduler: None for that of the first pass.
+        checkpoint: None for that of the first pass.
+        prompt: Empty for that of the first pass.
+        negative_prompt: Empty for that of the first pass.
+    """
+
+    scale: float = 2.0
+    resize: tuple[int, int] = (0, 0)
+    upscaler: str | None = None
+    steps: int = 0
+    denoising: float = 0.7
+    sampler: str | None = None
+    scheduler: str | None = None
+    checkpoint: str | None = None
+    prompt: str = ""
+    negative_prompt: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RefinerRequest:
+    """Another checkpoint that takes over on the way; see ``modules.types.Refiner``."""
+
+    checkpoint: str
+    switch_at: float = 0.8
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GenerationRequest:
@@ -30,6 +104,9 @@ class GenerationRequest:
         clip_skip: Layer of the text encoder counted from the end; None for the option's value.
         tiling: Opposite edges join; None for the option's value.
         eta: Overrides the option of this sampler; likewise the next four.
+        start: A picture to start from; None to start from noise.
+        hires: A second, larger pass.
+        refiner: A checkpoint that takes over on the way.
         options: A1111 options that hold for this request only (``override_settings``).
         save: Write the pictures to the outputs folder and the history.
     """
@@ -59,5 +136,8 @@ class GenerationRequest:
     s_tmax: float | None = None
     s_noise: float | None = None
     s_min_uncond: float | None = None
+    start: StartRequest | None = None
+    hires: HiresRequest | None = None
+    refiner: RefinerRequest | None = None
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
     save: bool = True

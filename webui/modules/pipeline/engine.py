@@ -7,7 +7,8 @@ import torch
 from webui.modules.device import Device
 from webui.modules.errors import ModelFileError, OutOfMemoryError
 from webui.modules.networks.checkpoint import Autoencoder, Checkpoint, load_checkpoint, load_vae
-from webui.modules.pipeline.txt2img import Studio, txt2img
+from webui.modules.pipeline.passes import Studio
+from webui.modules.pipeline.txt2img import txt2img
 from webui.modules.types import GenerationPlan, ModelRecord, Observer, Picture
 
 

@@ -23,7 +23,7 @@ def fast(walk: Walk) -> Tensor:
     """Spend about ``steps`` calls of the network on steps of third order and a rest."""
     x, plan = walk.noisy, walk.plan
     start, end = _ends(walk)
-    calls = plan.steps if len(walk.sigmas) == plan.steps + 1 else len(walk.sigmas) - 1
+    calls = len(walk.sigmas) - 1 if walk.partial else plan.steps
     count = calls // 3 + 1
     orders = [3] * (count - 2) + [2, 1] if calls % 3 == 0 else [3] * (count - 1) + [calls % 3]
     times = torch.linspace(float(start), float(end), count + 1)
@@ -115,7 +115,7 @@ _STEPS: Final[dict[int, Callable[[_Slope, Tensor, Tensor, Tensor], Tensor]]] = {
 
 def _ends(walk: Walk) -> tuple[Tensor, Tensor]:
     """Return the first and last time; a whole walk covers all trained levels."""
-    if walk.sigmas[0] >= walk.levels.sigmas[-1]:
+    if not walk.partial:
         return -walk.levels.sigmas[-1].log(), -walk.levels.sigmas[0].log()
     return -walk.sigmas[0].log(), -walk.sigmas[-2].log()
 

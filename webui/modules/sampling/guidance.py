@@ -26,7 +26,19 @@ class GuidedDenoiser:
         plan: SamplingPlan,
         levels: NoiseLevels,
         prediction: Literal["epsilon", "v"],
+        *,
+        calls: int,
     ) -> None:
+        """Take what each answer needs.
+
+        Args:
+            network: The denoising network.
+            conditioning: The texts of the batch.
+            plan: The sampler's options.
+            levels: What the model was trained on.
+            prediction: What the network predicts.
+            calls: How many questions this walk will ask.
+        """
         self._network = network
         self._conditioning = conditioning
         self._plan = plan
@@ -34,7 +46,7 @@ class GuidedDenoiser:
         self._prediction = prediction
         sampler, _ = find_sampler(plan.sampler)
         self._guidance = plan.guidance * sampler.guidance_factor
-        self._calls = plan.steps * sampler.evaluations
+        self._calls = calls
         self._call = 0
         self._unguided = torch.empty(0)
 

@@ -127,9 +127,7 @@ def unipc(walk: Walk) -> Tensor:
 def _unipc_times(walk: Walk) -> list[float]:
     """Return one more time than steps, from 1 down to 1/1000."""
     steps, kind = len(walk.timesteps), walk.plan.unipc_skip_type
-    start = (
-        1.0 if walk.sigmas[0] >= walk.levels.sigmas[-1] else float(walk.timesteps[-1] + 1) / 1000
-    )
+    start = float(walk.timesteps[-1] + 1) / 1000 if walk.partial else 1.0
     end = 1 / 1000
     if kind == "time_quadratic":
         roots = torch.linspace(start**0.5, end**0.5, steps + 1, dtype=torch.float64)

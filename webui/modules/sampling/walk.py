@@ -35,6 +35,7 @@ class Walk:
         noisy: Where to start, ``[batch, 4, height, width]``.
         sigmas: Levels to walk down for samplers over noise levels.
         timesteps: Rising timesteps for samplers over timesteps.
+        partial: Whether the walk starts from a picture instead of plain noise.
         levels: What the model was trained on.
         plan: The sampler's options.
         denoiser: The guided network.
@@ -46,6 +47,7 @@ class Walk:
     noisy: Tensor
     sigmas: Tensor
     timesteps: Tensor
+    partial: bool = False
     levels: NoiseLevels
     plan: SamplingPlan
     denoiser: Denoiser

@@ -47,7 +47,7 @@ def guide(
     )
     values: dict[str, Any] = {"sampler": "Euler", "scheduler": "karras", "steps": 10, "guidance": 7}
     plan = SamplingPlan(**{**values, **options})
-    return GuidedDenoiser(echo, told, plan, LEVELS, "epsilon"), echo
+    return GuidedDenoiser(echo, told, plan, LEVELS, "epsilon", calls=plan.steps), echo
 
 
 def noise_said(denoiser: GuidedDenoiser, pictures: int = 1) -> list[float]:
