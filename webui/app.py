@@ -95,11 +95,13 @@ def opened(settings: Settings) -> Generator[Studio]:
         )
         _tidy(settings, history)
         bell, options = Bell(), stock.options
+        keeper = Keeper(history, options, folders)
         executor = LocalExecutor(
             queue,
             settings.device,
             Surroundings(
-                deliver=Keeper(history, options, folders).keep,
+                deliver=keeper.keep,
+                compose=keeper.compose,
                 bell=bell,
                 selected=lambda: stock.models.selected(
                     options.current().text("sd_model_checkpoint")

@@ -11,9 +11,10 @@ from multiprocessing.context import SpawnProcess
 
 from webui.jobs.messages import FromWorker, ToWorker, Wish
 from webui.jobs.pace import Pace
+from webui.jobs.plans import JobPlan, Piece
 from webui.jobs.queue import Job
 from webui.jobs.views import Progress
-from webui.modules.types import GenerationPlan, ModelRecord
+from webui.modules.types import ModelRecord
 from webui.settings import DeviceSettings
 
 log = logging.getLogger(__name__)
@@ -28,8 +29,8 @@ class Task:
 
     Attributes:
         job: The job as the queue gave it out.
-        plan: The plan of the whole job.
-        start: Number of the first picture of this attempt.
+        plan: What the whole job draws.
+        pieces: What is left of it in this attempt.
         pace: Measures its steps.
         progress: How far it is.
         preview: How the picture looks so far, as PNG.
@@ -38,8 +39,8 @@ class Task:
     """
 
     job: Job
-    plan: GenerationPlan
-    start: int
+    plan: JobPlan
+    pieces: tuple[Piece, ...]
     pace: Pace
     progress: Progress
     preview: bytes | None = None

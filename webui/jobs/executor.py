@@ -1,10 +1,11 @@
 """Who carries jobs out: one process here, or later many machines."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 from webui.jobs.messages import Wish
+from webui.jobs.plans import Sheet
 from webui.jobs.queue import Job
 from webui.jobs.views import Failure, Progress
 from webui.modules.types import GenerationPlan, Picture
@@ -16,19 +17,25 @@ class Delivery:
 
     Attributes:
         job: Whose it is.
-        plan: The plan of the whole job.
-        number: Which picture of the plan, from 0.
+        plan: What it was drawn from.
+        index: Which picture of the plan, from 0.
+        number: Which picture of the job, from 0.
         picture: Its pixels.
     """
 
     job: Job
     plan: GenerationPlan
+    index: int
     number: int
     picture: Picture
 
 
 Deliver = Callable[[Delivery], str]
 """Keeps a finished picture and returns its id; called on a thread of its own, one at a time."""
+
+Compose = Callable[[Job, Sheet], Mapping[int, str]]
+"""Makes the pictures that show a finished sheet together, such as its grid, from what is kept;
+returns their ids by number. Called on the same thread."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

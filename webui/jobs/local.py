@@ -8,7 +8,7 @@ import logging
 import multiprocessing
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from multiprocessing.connection import wait
@@ -17,7 +17,7 @@ from typing import Final
 from webui.jobs import worker
 from webui.jobs.bell import Bell
 from webui.jobs.child import Child, Run, Task, started
-from webui.jobs.executor import Deliver, Delivery, WorkerView
+from webui.jobs.executor import Compose, Deliver, Delivery, WorkerView
 from webui.jobs.messages import (
     Ask,
     Beat,
@@ -34,7 +34,7 @@ from webui.jobs.messages import (
     Wish,
 )
 from webui.jobs.pace import Pace
-from webui.jobs.plans import decode, rest_of
+from webui.jobs.plans import Sheet, batch_count, decode, pieces_left, plans_of
 from webui.jobs.queue import Job, Queue
 from webui.jobs.views import Failure, Progress
 from webui.modules.errors import StorageError, WebuiError
@@ -55,12 +55,17 @@ STOPPED: Final = "the server was stopped"
 log = logging.getLogger(__name__)
 
 
+def _no_grid(_job: Job, _sheet: Sheet) -> Mapping[int, str]:
+    return {}
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Surroundings:
     """What the supervisor reaches into, and how patient it is.
 
     Attributes:
         deliver: Keeps finished pictures.
+        compose: Makes the grid of a finished sheet.
         bell: Rung at each change.
         selected: The checkpoint to have in memory while nobody waits.
         previews: Whether anybody wants to see pictures grow.
@@ -69,6 +74,7 @@ class Surroundings:
     """
 
     deliver: Deliver
+    compose: Compose = _no_grid
     bell: Bell
     selected: Callable[[], ModelRecord | None] = lambda: None
     previews: Callable[[], bool] = lambda: True
@@ -235,23 +241,32 @@ class LocalExecutor:
             plan = decode(job.plan)
         except WebuiError as problem:
             return worker.failure_of(problem)
-        rest, start = rest_of(plan, job.done)
-        if rest is None:
+        pieces = pieces_left(plan, job.done)
+        if not pieces:
+            if isinstance(plan, Sheet):
+                self._saver.submit(self._compose, job, plan).exception()
             self._later(lambda: self._queue.finish(job.id))
             self.wake()
             return None
-        batches, before = -(-len(plan.seeds) // plan.batch_size), start // plan.batch_size
-        at_hand = child.holds == plan.checkpoint and not child.loading
+        batches = sum(map(batch_count, plans_of(plan)))
+        before = batches - sum(batch_count(piece.left) for piece in pieces)
+        at_hand = child.holds == pieces[0].whole.checkpoint and not child.loading
         phase = "drawing" if at_hand else "loading"
         with self._lock:
             child.task = Task(
                 job=job,
                 plan=plan,
-                start=start,
+                pieces=pieces,
                 pace=Pace(batches=batches, batches_before=before),
                 progress=Progress(batches=batches, fraction=before / batches, phase=phase),
             )
-            child.tell(Draw(job_id=job.id, plan=rest, previews=self._around.previews()))
+            order = Draw(
+                job_id=job.id,
+                plans=tuple(piece.left for piece in pieces),
+                chained=isinstance(plan, Sheet) and plan.chained,
+                previews=self._around.previews(),
+            )
+            child.tell(order)
         self._view = replace(self._view, phase=phase)
         self._bell.ring()
         return None
@@ -300,12 +315,17 @@ class LocalExecutor:
             case Previewed(png=png):
                 task.preview = png
                 task.progress = replace(task.progress, preview_version=version + 1)
-            case Drawn(picture=picture):
-                number = task.start + picture.index
-                if number not in task.job.done and task.asked is not Wish.CANCEL:
-                    delivery = Delivery(
-                        job=task.job, plan=task.plan, number=number, picture=picture
-                    )
+            case Drawn(plan=place, picture=picture):
+                piece = task.pieces[place]
+                index = piece.skipped + picture.index
+                delivery = Delivery(
+                    job=task.job,
+                    plan=piece.whole,
+                    index=index,
+                    number=piece.first + index,
+                    picture=picture,
+                )
+                if delivery.number not in task.job.done and task.asked is not Wish.CANCEL:
                     task.deliveries.append(self._saver.submit(self._keep, delivery))
             case Ended() | Failed():
                 self._end(child, task, message)
@@ -316,22 +336,33 @@ class LocalExecutor:
         self._bell.ring(delivery.job.id)
         return picture_id
 
+    def _compose(self, job: Job, sheet: Sheet) -> str:
+        """Make the grid from the pictures that are kept by now."""
+        made = self._around.compose(job, sheet)
+        for number, picture_id in made.items():
+            self._queue.add_picture(job.id, number, picture_id)
+        return ""
+
     # ---------------------------------------------------------------- the end of a job
 
     def _end(self, child: Child, task: Task, message: Ended | Failed) -> None:
         task.progress = replace(task.progress, phase="saving")
         self._bell.ring(task.job.id)
+        if isinstance(task.plan, Sheet) and isinstance(message, Ended):
+            task.deliveries.append(self._saver.submit(self._compose, task.job, task.plan))
         failure = self._failure(task, message)
         job_id = task.job.id
         if failure is not None:
             self._later(lambda: self._queue.fail(job_id, failure))
         elif isinstance(message, Ended) and message.interrupted:
-            self._later(lambda: self._queue.finish(job_id, notes=("Stopped before its end.",)))
+            notes = ("Stopped before its end.", *message.notes)
+            self._later(lambda: self._queue.finish(job_id, notes=notes))
         else:
-            self._later(lambda: self._queue.finish(job_id))
+            notes = message.notes if isinstance(message, Ended) else ()
+            self._later(lambda: self._queue.finish(job_id, notes=notes))
         with self._lock:
             child.task = None
-            child.holds = task.plan.checkpoint if failure is None else None
+            child.holds = task.pieces[-1].whole.checkpoint if failure is None else None
         self._view = replace(self._view, phase="idle")
 
     def _failure(self, task: Task, message: Ended | Failed) -> Failure | None:

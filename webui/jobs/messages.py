@@ -30,16 +30,18 @@ class Load:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Draw:
-    """Draw this plan.
+    """Draw these plans, one after the other.
 
     Attributes:
         job_id: Whose progress it is.
-        plan: What to draw.
+        plans: What to draw.
+        chained: Each plan but the first starts from the last picture of the plan before.
         previews: Whether anybody wants to see how it goes.
     """
 
     job_id: str
-    plan: GenerationPlan
+    plans: tuple[GenerationPlan, ...]
+    chained: bool = False
     previews: bool = True
 
 
@@ -79,7 +81,10 @@ class Beat:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Stepped:
-    """One denoising step has been taken; the numbers of ``modules.types.Step``."""
+    """One denoising step has been taken; the numbers of ``modules.types.Step``.
+
+    Batches are counted over all plans of the order.
+    """
 
     job_id: str
     number: int
@@ -98,18 +103,26 @@ class Previewed:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Drawn:
-    """One picture is finished."""
+    """One picture is finished; ``plan`` is the place of its plan in the order."""
 
     job_id: str
+    plan: int = 0
     picture: Picture
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Ended:
-    """The job is over; ``interrupted`` if somebody asked for it."""
+    """The job is over.
+
+    Attributes:
+        job_id: Which job.
+        interrupted: Somebody asked for it.
+        notes: Plans of a sheet that could not be drawn, and why.
+    """
 
     job_id: str
     interrupted: bool = False
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

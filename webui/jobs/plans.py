@@ -1,31 +1,132 @@
-"""Plans as text in the queue and back, and the part of a plan that is still to be drawn."""
+"""Plans in the queue: one or a sheet of them, as text, and what of them is still to be drawn."""
 
 import json
 from collections.abc import Set as AbstractSet
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
 from pydantic import TypeAdapter, ValidationError
 
 from webui.modules.errors import JobError
 from webui.modules.types import GenerationPlan
 
+BLANK: Final = -1
+"""A place in a grid that no picture belongs to."""
 
-def encode(plan: GenerationPlan) -> str:
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Grid:
+    """How the pictures of a sheet are shown together.
+
+    Attributes:
+        columns: What stands above each column; empty texts for nothing.
+        rows: What stands before each row.
+        blocks: What stands above each block of rows and columns; one for a plain grid.
+        places: Number of the job's picture for each place, block by block, row by row, or BLANK.
+        margin: Pixels between pictures.
+        blocks_alone: Also keep each block as a picture of its own.
+        told: What the grid's own infotext says besides, key by key.
+    """
+
+    columns: tuple[str, ...]
+    rows: tuple[str, ...]
+    blocks: tuple[str, ...] = ("",)
+    places: tuple[int, ...]
+    margin: int = 0
+    blocks_alone: bool = False
+    told: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sheet:
+    """Several plans that are drawn as one job.
+
+    Attributes:
+        plans: In drawing order.
+        grid: How their pictures are shown together; None if they are not.
+        chained: Each plan but the first starts from the last picture of the plan before.
+        notes: What was settled differently from what was asked.
+    """
+
+    plans: tuple[GenerationPlan, ...]
+    grid: Grid | None = None
+    chained: bool = False
+    notes: tuple[str, ...] = ()
+
+
+JobPlan = GenerationPlan | Sheet
+"""What one job of the queue draws."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Piece:
+    """What is left of one plan of a job.
+
+    Attributes:
+        whole: The plan.
+        left: Its batches that are not done.
+        first: Number of the plan's first picture in the job.
+        skipped: Pictures of the plan before those that are left.
+    """
+
+    whole: GenerationPlan
+    left: GenerationPlan
+    first: int
+    skipped: int
+
+
+def encode(plan: JobPlan) -> str:
     """Write a plan as JSON; infinite numbers are written as Python's ``Infinity``."""
-    return json.dumps(TypeAdapter(GenerationPlan).dump_python(plan, mode="json"))
+    adapter: TypeAdapter[Any] = TypeAdapter(type(plan))
+    return json.dumps(adapter.dump_python(plan, mode="json"))
 
 
-def decode(text: str) -> GenerationPlan:
+def decode(text: str) -> JobPlan:
     """Read what ``encode`` wrote.
 
     Raises:
         JobError: If another version of the program wrote it in another way.
     """
+    adapter: TypeAdapter[JobPlan] = TypeAdapter(JobPlan)
     try:
-        return TypeAdapter(GenerationPlan).validate_json(text)
+        return adapter.validate_json(text)
     except ValidationError as problem:
         message = "the plan of this job was written by another version of the program"
         raise JobError(message, hint="Submit it again.") from problem
+
+
+def plans_of(plan: JobPlan) -> tuple[GenerationPlan, ...]:
+    """Return the plans of a job in drawing order."""
+    return plan.plans if isinstance(plan, Sheet) else (plan,)
+
+
+def picture_count(plan: JobPlan) -> int:
+    """Return how many pictures a job draws; a grid of them has the next number."""
+    return sum(len(each.seeds) for each in plans_of(plan))
+
+
+def batch_count(plan: GenerationPlan) -> int:
+    """Return in how many batches a plan is drawn."""
+    return -(-len(plan.seeds) // plan.batch_size)
+
+
+def pieces_left(plan: JobPlan, done: AbstractSet[int]) -> tuple[Piece, ...]:
+    """Return what is still to be drawn of a job.
+
+    A chain is drawn from its beginning, since each link needs the one before; pictures that are
+    kept already come out equal and are not kept twice.
+    """
+    chained = isinstance(plan, Sheet) and plan.chained
+    if chained and not done >= set(range(picture_count(plan))):
+        done = frozenset()
+    pieces: list[Piece] = []
+    first = 0
+    for whole in plans_of(plan):
+        left, skipped = rest_of(whole, {number - first for number in done})
+        if left is not None:
+            pieces.append(Piece(whole=whole, left=left, first=first, skipped=skipped))
+        first += len(whole.seeds)
+    return tuple(pieces)
 
 
 def rest_of(plan: GenerationPlan, done: AbstractSet[int]) -> tuple[GenerationPlan | None, int]:
@@ -45,11 +146,17 @@ def rest_of(plan: GenerationPlan, done: AbstractSet[int]) -> tuple[GenerationPla
         start = end
     else:
         return None, start
+    hires = plan.hires and replace(
+        plan.hires,
+        prompts=plan.hires.prompts[start:],
+        negative_prompts=plan.hires.negative_prompts[start:],
+    )
     rest = replace(
         plan,
         prompts=plan.prompts[start:],
         negative_prompts=plan.negative_prompts[start:],
         seeds=plan.seeds[start:],
         variation_seeds=plan.variation_seeds[start:],
+        hires=hires,
     )
     return rest, start

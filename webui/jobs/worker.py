@@ -10,9 +10,11 @@ import signal
 import threading
 import time
 import traceback
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Final, assert_never
 
+from webui.jobs.chain import Chain
 from webui.jobs.messages import (
     Ask,
     Beat,
@@ -30,9 +32,10 @@ from webui.jobs.messages import (
     Wish,
 )
 from webui.jobs.pace import PreviewPace
+from webui.jobs.plans import batch_count
 from webui.jobs.views import Failure
 from webui.modules.errors import OutOfMemoryError, WebuiError
-from webui.modules.types import SkipBatch, Step, StopDrawing
+from webui.modules.types import GenerationPlan, SkipBatch, Step, StopDrawing
 from webui.settings import DeviceSettings, let_idle_threads_sleep, thread_count
 
 if TYPE_CHECKING:
@@ -97,8 +100,7 @@ class Worker:
     def _draw(self, engine: "Engine", order: Draw) -> None:
         observer = _Observer(self, order)
         try:
-            for picture in engine.draw(order.plan, observer):
-                self._say(Drawn(job_id=order.job_id, picture=picture))
+            notes = self._draw_plans(engine, order, observer)
         except _Dropped:
             self._say(Ended(job_id=order.job_id))
         except Exception as problem:  # noqa: BLE001 - a surprise costs this job, not the next one
@@ -107,8 +109,35 @@ class Worker:
             )
             self._say(failed)
         else:
-            self._say(Ended(job_id=order.job_id, interrupted=observer.interrupted))
+            interrupted = observer.interrupted
+            self._say(Ended(job_id=order.job_id, interrupted=interrupted, notes=notes))
         self._wishes.pop(order.job_id, None)
+
+    def _draw_plans(self, engine: "Engine", order: Draw, observer: "_Observer") -> tuple[str, ...]:
+        """Draw one plan after the other; return what the person should know of it.
+
+        One plan of several that cannot be drawn leaves a gap, so that a large sheet is not lost.
+        """
+        notes: list[str] = []
+        failures = 0
+        with Chain() as chain:
+            for place, plan in enumerate(order.plans):
+                try:
+                    drawn = engine.draw(chain.next(plan) if order.chained else plan, observer)
+                    for picture in drawn:
+                        self._say(Drawn(job_id=order.job_id, plan=place, picture=picture))
+                        notes += [note for note in picture.notes if note not in notes]
+                        if order.chained:
+                            chain.add(picture)
+                except WebuiError as problem:
+                    failures += 1
+                    if order.chained or failures == len(order.plans):
+                        raise
+                    notes.append(f"{place + 1} of {len(order.plans)} was left out: {problem}")
+                observer.next_plan(plan)
+                if observer.stopped:
+                    break
+        return tuple(notes)
 
     def step_taken(self, order: Draw, step: Step) -> Wish | None:
         """Tell the server about a step and return what the person wants, if anything."""
@@ -164,14 +193,23 @@ class _Observer:
         self._order = order
         self._pace = PreviewPace()
         self._pace.begin(now=time.monotonic())
+        self._batches = sum(map(batch_count, order.plans))
+        self._before = 0
         self.interrupted = False
+        self.stopped = False
+
+    def next_plan(self, done: GenerationPlan) -> None:
+        """Count the batches of the next plan behind those of this one."""
+        self._before += batch_count(done)
 
     def __call__(self, step: Step) -> None:
+        """Tell of a step, and raise what a person wishes."""
+        step = replace(step, batch=self._before + step.batch, batches=self._batches)
         match self._worker.step_taken(self._order, step):
             case Wish.CANCEL:
                 raise _Dropped
             case Wish.INTERRUPT:
-                self.interrupted = True
+                self.interrupted = self.stopped = True
                 raise StopDrawing
             case Wish.SKIP:
                 self.interrupted = True

@@ -57,7 +57,7 @@ class PictureView:
         id: 128 random bits as hex.
         owner: Login name; "local" on loopback without logins.
         job_id: The job that drew it.
-        index: Which picture of the job's plan, from 0.
+        index: Which picture of the job, from 0; a grid of all comes last.
         path: The file.
         seed: Of its noise.
         infotext: Its settings as text.
@@ -93,6 +93,9 @@ class NewPicture:
         infotext: Its settings as text.
         owner: Who asked for it.
         job_id: The job that drew it.
+        width: Pixels.
+        height: Pixels.
+        position: Which picture of the job, from 0.
         listed: Whether the history shows it.
     """
 
@@ -102,6 +105,9 @@ class NewPicture:
     infotext: str
     owner: str
     job_id: str
+    width: int
+    height: int
+    position: int
     listed: bool = True
 
 
@@ -132,12 +138,12 @@ class History:
             picture_id,
             picture.owner,
             picture.job_id,
-            picture.index,
+            picture.position,
             self._stored(picture.path),
             picture.listed,
             picture.plan.seeds[picture.index],
-            picture.plan.width,
-            picture.plan.height,
+            picture.width,
+            picture.height,
             picture.infotext,
             plan,
             time.time(),

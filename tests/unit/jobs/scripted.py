@@ -28,7 +28,7 @@ def orders(pipe) -> Iterator[Draw]:
 
 def draw(pipe, order: Draw, *, steps: int = 2, pause: float = 0.0) -> None:
     """Draw grey pictures; stop at a step when asked."""
-    size, count = order.plan.batch_size, len(order.plan.seeds)
+    size, count = order.plans[0].batch_size, len(order.plans[0].seeds)
     for batch in range(-(-count // size)):
         for number in range(1, steps + 1):
             time.sleep(pause)
@@ -68,7 +68,7 @@ def slow(pipe, _device) -> None:
 def dies_of_bad_prompts(pipe, _device) -> None:
     """Be killed by each job whose prompt is "bad", after its first batch."""
     for order in orders(pipe):
-        if order.plan.prompts[0] == "bad":
+        if order.plans[0].prompts[0] == "bad":
             picture = Picture(index=0, width=8, height=8, rgb=bytes(192))
             pipe.send(Drawn(job_id=order.job_id, picture=picture))
             time.sleep(0.1)
@@ -79,7 +79,7 @@ def dies_of_bad_prompts(pipe, _device) -> None:
 def hangs_once(pipe, _device) -> None:
     """Say nothing any more unless the file named by the prompt says that this was so before."""
     for order in orders(pipe):
-        marker = Path(order.plan.prompts[0])
+        marker = Path(order.plans[0].prompts[0])
         if not marker.exists():
             marker.touch()
             time.sleep(3600)
@@ -90,7 +90,7 @@ def fails_bad_prompts(pipe, _device) -> None:
     """Fail each job whose prompt is "bad"."""
     failure = Failure(code="device.memory", message="too large", hint="smaller", value="9")
     for order in orders(pipe):
-        if order.plan.prompts[0] == "bad":
+        if order.plans[0].prompts[0] == "bad":
             pipe.send(Failed(job_id=order.job_id, failure=failure, details="a traceback"))
         else:
             draw(pipe, order)

@@ -20,7 +20,15 @@ def history(tmp_path: Path) -> History:
 def added(history: History, folder: Path, text: str = "a cat", **changes) -> PictureView:
     path = folder / f"{time.monotonic_ns()}.png"
     Image.new("RGB", (640, 320)).save(path)
-    values: dict[str, Any] = {"owner": "anna", "job_id": "job", "index": 0, "plan": plan_of()}
+    values: dict[str, Any] = {
+        "owner": "anna",
+        "job_id": "job",
+        "index": 0,
+        "position": 0,
+        "width": 640,
+        "height": 320,
+        "plan": plan_of(),
+    }
     return history.add(NewPicture(path=path, infotext=text, **{**values, **changes}))
 
 
@@ -138,6 +146,9 @@ def test_many_pictures_are_searched_at_once(history: History, tmp_path: Path) ->
                 infotext=f"a cat number {number}",
                 owner="anna",
                 job_id="job",
+                width=64,
+                height=64,
+                position=number,
             )
         )
     started = time.perf_counter()
