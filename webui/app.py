@@ -22,6 +22,7 @@ from webui.jobs.local import LocalExecutor, Surroundings
 from webui.jobs.queue import Queue
 from webui.library.history import History
 from webui.library.index import ModelIndex
+from webui.library.inputs import Inputs
 from webui.library.saving import sweep
 from webui.modules.errors import SettingsError
 from webui.services.gallery import Gallery
@@ -64,6 +65,7 @@ class Inventory:
     models: Models
     options: OptionsStore
     house: House
+    inputs: Inputs
 
 
 def inventory(settings: Settings) -> Inventory:
@@ -77,6 +79,7 @@ def inventory(settings: Settings) -> Inventory:
         house=House(
             models=models, styles_file=folders.data_dir / "styles.csv", limits=settings.limits
         ),
+        inputs=Inputs(folders.inputs),
     )
 
 
@@ -126,6 +129,7 @@ def opened(settings: Settings) -> Generator[Studio]:
                 drawing=Drawing(office, random=SystemRandom()),
                 models=stock.models,
                 gallery=Gallery(history),
+                inputs=stock.inputs,
                 worker=executor.worker,
                 notices=queue.notices + settings.problems + options.problems,
             )
@@ -288,6 +292,6 @@ def _logging(path: Path) -> Generator[None]:
 def _tidy(settings: Settings, history: History) -> None:
     """Remove what a killed server left half written, and pictures that nobody asked to keep."""
     now = time.time()
-    for folder in (settings.folders.outputs, settings.folders.cache):
+    for folder in (settings.folders.outputs, settings.folders.inputs, settings.folders.cache):
         sweep(folder, before=now)
     history.drop_unlisted(before=now - UNSAVED_SECONDS)

@@ -55,6 +55,11 @@ class Folders:
         return self.data_dir / "training"
 
     @property
+    def inputs(self) -> Path:
+        """Pictures that people gave to draw from; jobs and the history name them."""
+        return self.data_dir / "inputs"
+
+    @property
     def cache(self) -> Path:
         """What can be made again: thumbnails, pictures that nobody asked to keep."""
         return self.data_dir / "cache"

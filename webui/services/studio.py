@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from webui.jobs.executor import WorkerView
+from webui.library.inputs import Inputs
 from webui.services.gallery import Gallery
 from webui.services.generate import Drawing
 from webui.services.models import Models
@@ -21,6 +22,7 @@ class Studio:
         drawing: Picture jobs.
         models: Model files.
         gallery: Finished pictures.
+        inputs: Pictures that people gave to draw from.
         worker: Tells how the process that draws is.
         notices: What went wrong at start, in sentences for people.
     """
@@ -30,5 +32,6 @@ class Studio:
     drawing: Drawing
     models: Models
     gallery: Gallery
+    inputs: Inputs
     worker: Callable[[], WorkerView]
     notices: tuple[str, ...] = ()
