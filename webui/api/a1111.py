@@ -22,10 +22,11 @@ from webui.api.strict_json import StrictRoute
 from webui.api.visit import ThePerson, TheStudio, serving
 from webui.jobs.views import Failure, JobState, JobView
 from webui.library.cards import ModelCard
-from webui.library.infotext import parse, request_fields
+from webui.library.infotext import parse
 from webui.modules.errors import PictureError, RangeError, UnknownNameError, UnsupportedError
 from webui.modules.sampling.catalogue import SAMPLERS, SCHEDULERS, Sampler
 from webui.services.generate import Drawing
+from webui.services.pasted import pasted
 from webui.services.requests import GenerationRequest
 from webui.services.studio import Studio
 from webui.services.styles import read_styles
@@ -117,7 +118,7 @@ def request_of(wish: Txt2ImgBody) -> GenerationRequest:
         InfotextError: If the infotext has values that cannot be.
     """
     wish.refuse_unsupported()
-    told: dict[str, Any] = request_fields(parse(wish.infotext)) if wish.infotext else {}
+    told: dict[str, Any] = pasted(wish.infotext) if wish.infotext else {}
     options: dict[str, Any] = {**told.pop("options", {}), **(wish.override_settings or {})}
     fields: dict[str, Any] = {
         ours: _single(name, getattr(wish, name))

@@ -8,19 +8,17 @@
 
 Keys, their order and the quoting are A1111's, so that its users' tools read our pictures and we
 read theirs. Settings that change the picture but that A1111 leaves out are written as well.
+What is written here is read again without a loss, but for the white space around a line.
 """
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from webui.library.infotext_keys import (
-    ASSUMED,
-    OPTION_KEYS,
-    entries,
-    fields_of_request,
-)
+from webui.library.infotext_entries import entries
+from webui.library.infotext_keys import ASSUMED, OPTION_KEYS, fields_of_request
+from webui.library.infotext_past import modern
+from webui.library.infotext_values import quote, unquote
 from webui.modules.errors import RangeError
 from webui.modules.text.prompt import BREAK, weighted
 from webui.modules.types import GenerationPlan
@@ -31,7 +29,6 @@ MIN_PAIRS: Final = 3
 _NEGATIVE: Final = "Negative prompt:"
 _QUOTED: Final = re.compile(r'"(?:\\.|[^\\"])+"(?=,|$)')
 _PAIR: Final = re.compile(r"^(\d+)x(\d+)$")
-_RELEASE: Final = re.compile(r"v?(\d+)\.(\d+)(?:\.(\d+))?(?:-(\d+)(?:-|$))?")
 
 Parsed = dict[str, str | int | bool]
 """What a text says: settings by key as text, and what A1111 assumes for those left out."""
@@ -39,7 +36,9 @@ Parsed = dict[str, str | int | bool]
 __all__ = ["OPTION_KEYS", "Parsed", "parse", "quote", "request_fields", "unquote", "write"]
 
 
-def write(plan: GenerationPlan, index: int, *, version: str, user: str = "") -> str:
+def write(
+    plan: GenerationPlan, index: int, *, version: str, user: str = "", hash_start: bool = False
+) -> str:
     """Return the infotext of one picture of a plan.
 
     Args:
@@ -47,12 +46,31 @@ def write(plan: GenerationPlan, index: int, *, version: str, user: str = "") -> 
         index: Which of its pictures, from 0.
         version: Program and version that drew it.
         user: Who asked for it; empty leaves the key out.
+        hash_start: Say from which picture it was drawn (``save_init_img``).
     """
-    pairs = [*entries(plan, index), ("Version", version), ("User", user)]
-    settings = ", ".join(f"{key}: {quote(value)}" for key, value in pairs if value != "")
+    pairs: dict[str, object] = {}
+    told = entries(plan, index, hash_start=hash_start)
+    for key, value in (*_unreadable(plan, index), *told, ("Version", version), ("User", user)):
+        if value != "":
+            pairs.setdefault(key, value)
+    settings = ", ".join(f"{key}: {quote(value)}" for key, value in pairs.items())
     negative = plan.negative_prompts[index]
     negative_line = f"\n{_NEGATIVE} {negative}" if negative else ""
     return f"{plan.prompts[index]}{negative_line}\n{settings}".strip()
+
+
+def _unreadable(plan: GenerationPlan, index: int) -> Iterator[tuple[str, str]]:
+    """Yield prompts that the lines above the settings could not give back, as settings."""
+    wanted = (plan.prompts[index], plan.negative_prompts[index])
+    lines = f"{wanted[0]}\n{_NEGATIVE} {wanted[1]}" if wanted[1] else wanted[0]
+    found = _split_prompts(lines.strip().split("\n"))
+    for key, text, again in zip(("Prompt", "Negative prompt"), wanted, found, strict=True):
+        if _bare(text) != _bare(again):
+            yield key, text
+
+
+def _bare(text: str) -> list[str]:
+    return [line.strip() for line in text.strip().split("\n")]
 
 
 def parse(text: str) -> Parsed:
@@ -67,42 +85,27 @@ def parse(text: str) -> Parsed:
         lines.append(last)
         pairs = []
     prompt, negative = _split_prompts(lines)
-    found: Parsed = {}
+    found: Parsed = {"Prompt": prompt, "Negative prompt": negative}
     for key, value in pairs:
         found.update(_setting(key, value))
-    if "Hypernet" in found:
-        prompt += f"<hypernet:{found['Hypernet']}:{found.get('Hypernet strength', '1.0')}>"
-    found |= {"Prompt": prompt, "Negative prompt": negative}
-    if "Emphasis" not in found and (_uses_emphasis(prompt) or _uses_emphasis(negative)):
+    emphasis = _uses_emphasis(str(found["Prompt"])) or _uses_emphasis(str(found["Negative prompt"]))
+    found |= modern(found)
+    if "Emphasis" not in found and emphasis:
         found["Emphasis"] = "Original"
-    return found | {key: value for key, value in ASSUMED.items() if key not in found} | _old(found)
+    return {key: value for key, value in ASSUMED.items() if key not in found} | found
 
 
 def request_fields(parsed: Mapping[str, str | int | bool]) -> dict[str, Any]:
     """Return the fields of a ``GenerationRequest`` that ask for the same picture again.
 
+    "start", "hires" and "refiner" are there if the text speaks of them: mappings with the names of
+    the fields of ``StartRequest`` (with "masked" in it), ``HiresRequest`` and ``RefinerRequest``.
+    A text holds no pictures, so those of "start" are missing.
+
     Raises:
         InfotextError: If a setting has a value that it cannot have, such as "Steps: many".
     """
     return fields_of_request(parsed)
-
-
-def quote(value: object) -> str:
-    """Return a value as it stands in the settings line; quoted as JSON where it must be."""
-    text = str(value)
-    if "," not in text and "\n" not in text and ":" not in text:
-        return text
-    return json.dumps(text, ensure_ascii=False)
-
-
-def unquote(text: str) -> str:
-    """Return the value of a quoted text; any other text as it is."""
-    if len(text) < len('""') or text[0] != '"' or text[-1] != '"':
-        return text
-    try:
-        return str(json.loads(text))
-    except ValueError:
-        return text
 
 
 def _split_prompts(lines: list[str]) -> tuple[str, str]:
@@ -166,18 +169,3 @@ def _uses_emphasis(text: str) -> bool:
         return any(piece.weight != 1 and piece.text != BREAK for piece in weighted(text))
     except RangeError:
         return True
-
-
-def _old(found: Mapping[str, str | int | bool]) -> dict[str, bool]:
-    """Tell how pictures of older A1111 releases were drawn differently."""
-    release = _RELEASE.match(str(found.get("Version", "")))
-    if release is None:
-        return {}
-    number = tuple(int(part or 0) for part in release.groups())
-    changes = {
-        "Old prompt editing timelines": number < (1, 6, 0) and "[" in str(found["Prompt"]),
-        "Pad conds v0": number < (1, 6, 0) and found.get("Sampler") in ("DDIM", "PLMS"),
-        "Downcast alphas_cumprod": number < (1, 7, 0, 225),
-        "Refiner switch by sampling steps": number < (1, 8, 0) and "Refiner" in found,
-    }
-    return {key: True for key, changed in changes.items() if changed}

@@ -14,6 +14,7 @@ from webui.library.saving import FinishedPicture, save
 from webui.modules.errors import StorageError
 from webui.services.keeping import PROGRAM, saving_rules
 from webui.services.options import Options
+from webui.services.pasted import pasted
 from webui.services.requests import GenerationRequest
 from webui.services.resolve import House, resolve
 from webui.settings import DeviceSettings
@@ -111,4 +112,4 @@ def _fields_in(path: Path) -> dict[str, Any]:
         text, _ = picture_text.read(data)
     else:
         text = data.decode("utf-8-sig", errors="replace")
-    return infotext.request_fields(infotext.parse(text))
+    return pasted(text)

@@ -40,7 +40,7 @@ def test_a_pasted_text_asks_for_the_same_picture_again() -> None:
     assert (fields["subseed"], fields["subseed_strength"]) == (3, 0.2)
     assert fields["seed_resize_from"] == (64, 128)
     assert fields["checkpoint"] == "v1-5-pruned-emaonly [6ce0161689]"
-    assert fields["eta"] == 0.5
+    assert fields["options"]["eta_ancestral"] == 0.5
     assert fields["options"]["eta_noise_seed_delta"] == 31337
 
 
