@@ -13,7 +13,7 @@ from webui.modules.networks.checkpoint import Autoencoder, Checkpoint
 from webui.modules.networks.predict import TextPredictor, UNetPredictor
 from webui.modules.pipeline.progress import Progress
 from webui.modules.sampling.catalogue import Sampler, find_sampler
-from webui.modules.sampling.guidance import GuidedDenoiser
+from webui.modules.sampling.guidance import GuidedDenoiser, Painter
 from webui.modules.sampling.noise import BatchNoise
 from webui.modules.sampling.samplers import SAMPLER_FUNCTIONS
 from webui.modules.sampling.schedule import (
@@ -211,14 +211,13 @@ class Pass:
             self.negative_prompts,
             Clock(steps=self.calls, first_pass=self.first_pass, old=self.plan.text.old_editing),
         )
-        return GuidedDenoiser(
-            UNetPredictor(checkpoint, device),
-            conditioning,
-            self.sampling,
-            self.levels,
-            checkpoint.architecture.prediction,
-            calls=calls,
+        painter = Painter(
+            network=UNetPredictor(checkpoint, device),
+            conditioning=conditioning,
+            levels=self.levels,
+            prediction=checkpoint.architecture.prediction,
         )
+        return GuidedDenoiser(painter, self.sampling, calls=calls)
 
 
 def _no_brownian(_sigma: Tensor, _sigma_next: Tensor) -> Tensor:

@@ -1,7 +1,8 @@
 """The network told what to draw and what to avoid: classifier-free guidance over a batch."""
 
 from collections.abc import Callable
-from typing import Literal
+from dataclasses import dataclass
+from typing import Final, Literal
 
 import torch
 from torch import Tensor
@@ -16,38 +17,53 @@ Network = Callable[[Tensor, Tensor, Tensor], Tensor]
 the denoising network predicts, float32 like the latents."""
 
 
+HIGHEST: Final = 999
+"""The highest of the trained noise levels, as A1111 counts how far the way is."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Painter:
+    """Who answers: a network, what it is told, and what it was trained on.
+
+    Attributes:
+        network: The denoising network.
+        conditioning: The texts of the batch.
+        levels: The noise levels that the network was trained on.
+        prediction: What the network predicts.
+    """
+
+    network: Network
+    conditioning: Conditioning
+    levels: NoiseLevels
+    prediction: Literal["epsilon", "v"] = "epsilon"
+
+
+Relief = Callable[[float, float], Painter | None]
+"""Told before each call what share of the noise levels and of the calls lies behind, 0 to 1;
+returns the painter who takes over, or None if nobody does."""
+
+
 class GuidedDenoiser:
     """Answers a sampler's questions; counts them, since prompts may change from call to call."""
 
     def __init__(
-        self,
-        network: Network,
-        conditioning: Conditioning,
-        plan: SamplingPlan,
-        levels: NoiseLevels,
-        prediction: Literal["epsilon", "v"],
-        *,
-        calls: int,
+        self, painter: Painter, plan: SamplingPlan, *, calls: int, relief: Relief | None = None
     ) -> None:
         """Take what each answer needs.
 
         Args:
-            network: The denoising network.
-            conditioning: The texts of the batch.
+            painter: Who answers at first.
             plan: The sampler's options.
-            levels: What the model was trained on.
-            prediction: What the network predicts.
             calls: How many questions this walk will ask.
+            relief: May let another painter take over on the way.
         """
-        self._network = network
-        self._conditioning = conditioning
+        self._painter = painter
         self._plan = plan
-        self._levels = levels
-        self._prediction = prediction
         sampler, _ = find_sampler(plan.sampler)
         self._guidance = plan.guidance * sampler.guidance_factor
         self._calls = calls
         self._call = 0
+        self._relief = relief
         self._unguided = torch.empty(0)
 
     @property
@@ -57,12 +73,15 @@ class GuidedDenoiser:
 
     def denoised(self, noisy: Tensor, sigma: Tensor) -> Tensor:
         """Return the guess at the clean latent picture (arXiv:2206.00364, equation 7)."""
-        time = self._levels.time(sigma.reshape(1), quantize=self._plan.quantize)
+        if self._relief:
+            self._relieve(int((self._painter.levels.sigmas - sigma).abs().argmin()), self._relief)
+        levels, prediction = self._painter.levels, self._painter.prediction
+        time = levels.time(sigma.reshape(1), quantize=self._plan.quantize)
         scale = 1 / (sigma**2 + 1) ** 0.5
 
         def guess(latents: Tensor, text: Tensor) -> Tensor:
             predicted = self._ask(latents * scale, time, text)
-            if self._prediction == "v":
+            if prediction == "v":
                 return predicted * (-sigma * scale) + latents * scale**2
             return latents - sigma * predicted
 
@@ -72,23 +91,33 @@ class GuidedDenoiser:
             blend = far / (far**2 + 0.25) ** 0.5
             return blend * guess(latents, text) + 0.25 / (far**2 + 0.25) * latents
 
-        return self._guide(noisy, sigma, consistent if self._levels.stride > 1 else guess)
+        return self._guide(noisy, sigma, consistent if levels.stride > 1 else guess)
 
     def epsilon(self, noisy: Tensor, time: Tensor) -> Tensor:
         """Return the guess at the noise in a variance-preserving latent."""
-        alpha = self._levels.alphas_cumprod[time.long()]
+        if self._relief:
+            self._relieve(int(time), self._relief)
+        alpha, prediction = (
+            self._painter.levels.alphas_cumprod[time.long()],
+            self._painter.prediction,
+        )
 
         def noise(latents: Tensor, text: Tensor) -> Tensor:
             predicted = self._ask(latents, time.reshape(1), text)
-            if self._prediction == "v":
+            if prediction == "v":
                 return alpha.sqrt() * predicted + (1 - alpha).sqrt() * latents
             return predicted
 
         return self._guide(noisy, time, noise)
 
+    def _relieve(self, level: int, relief: Relief) -> None:
+        """Let another painter take over if one does at this level, counted from the lowest."""
+        behind = (HIGHEST - level) / (HIGHEST + 1)
+        self._painter = relief(behind, self._call / self._calls) or self._painter
+
     def _ask(self, latents: Tensor, time: Tensor, text: Tensor) -> Tensor:
         times = time.to(latents.device, torch.float32).expand(len(latents))
-        return self._network(latents, times, text)
+        return self._painter.network(latents, times, text)
 
     def _guide(
         self, noisy: Tensor, level: Tensor, answer: Callable[[Tensor, Tensor], Tensor]
@@ -99,10 +128,10 @@ class GuidedDenoiser:
         (arXiv:2207.12598, equation 6; several parts: arXiv:2206.01714, equation 11).
         """
         call, self._call = self._call, self._call + 1
-        pictures = self._conditioning.wanted
+        pictures = self._painter.conditioning.wanted
         owners = [place for place, picture in enumerate(pictures) for _ in picture.parts]
         wanted = _stack([part.at(call) for picture in pictures for part in picture.parts])
-        unwanted = _stack([text.at(call) for text in self._conditioning.unwanted])
+        unwanted = _stack([text.at(call) for text in self._painter.conditioning.unwanted])
         repeated = noisy[owners]
         if self._leaves_out(call, level):
             answers = answer(repeated, wanted)
@@ -120,7 +149,7 @@ class GuidedDenoiser:
 
     def _weigh(self, answers: Tensor, unguided: Tensor, *, guidance: float) -> Tensor:
         result, row = unguided.clone(), 0
-        for place, picture in enumerate(self._conditioning.wanted):
+        for place, picture in enumerate(self._painter.conditioning.wanted):
             for weight in picture.weights:
                 result[place] += (answers[row] - unguided[place]) * (weight * guidance)
                 row += 1
@@ -141,7 +170,7 @@ class GuidedDenoiser:
         if not self._plan.pad_with_empty:
             return wanted, unwanted
         length = max(wanted.shape[1], unwanted.shape[1])
-        empty = self._conditioning.empty
+        empty = self._painter.conditioning.empty
         return _filled(wanted, length, empty), _filled(unwanted, length, empty)
 
 

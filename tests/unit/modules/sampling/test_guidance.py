@@ -9,7 +9,7 @@ import torch
 
 from tests.unit.modules.sampling.gaussian import ALPHAS
 from webui.modules.conditioning import Conditioning, PictureText, TimedEncoding
-from webui.modules.sampling.guidance import GuidedDenoiser
+from webui.modules.sampling.guidance import GuidedDenoiser, Painter
 from webui.modules.sampling.schedule import NoiseLevels
 from webui.modules.types import SamplingPlan
 
@@ -47,7 +47,8 @@ def guide(
     )
     values: dict[str, Any] = {"sampler": "Euler", "scheduler": "karras", "steps": 10, "guidance": 7}
     plan = SamplingPlan(**{**values, **options})
-    return GuidedDenoiser(echo, told, plan, LEVELS, "epsilon", calls=plan.steps), echo
+    painter = Painter(network=echo, conditioning=told, levels=LEVELS)
+    return GuidedDenoiser(painter, plan, calls=plan.steps), echo
 
 
 def noise_said(denoiser: GuidedDenoiser, pictures: int = 1) -> list[float]:
