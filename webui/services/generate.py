@@ -12,17 +12,15 @@ from pydantic import TypeAdapter
 from webui.jobs.bell import Bell
 from webui.jobs.executor import Executor
 from webui.jobs.messages import Wish
-from webui.jobs.plans import encode
+from webui.jobs.plans import JobPlan, encode
 from webui.jobs.queue import NewJob, Queue
 from webui.jobs.views import JobState, JobView
 from webui.library.history import History, PictureView
-from webui.modules.types import GenerationPlan
 from webui.services.requests import GenerationRequest
+from webui.services.script_requests import ScriptRequest
+from webui.services.scripts import Settle, sheet
 
 __all__ = ["Drawing", "JobView", "Office"]
-
-Settle = Callable[[GenerationRequest, Random], GenerationPlan]
-"""Turns a wish into a plan with what holds now."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,9 +57,35 @@ class Drawing:
             QueueFullError: If this person has too many jobs that wait or run.
             StorageError: If it cannot be written down.
         """
+        return self._submit(
+            request, lambda: self._settle(request, self._random), owner=owner, key=key
+        )
+
+    def submit_script(
+        self, request: GenerationRequest, script: ScriptRequest, *, owner: str, key: str = ""
+    ) -> JobView:
+        """Put all pictures of a script into the queue as one job.
+
+        Raises:
+            RequestError: If something is unknown or outside its range; the message names it.
+            LimitError: If there would be more pictures than anybody means.
+            ModelError: If a checkpoint or VAE is refused; the message says why.
+            QueueFullError: If this person has too many jobs that wait or run.
+            StorageError: If it cannot be written down.
+        """
+        return self._submit(
+            request,
+            lambda: sheet(request, script, settle=self._settle, random=self._random),
+            owner=owner,
+            key=key,
+        )
+
+    def _submit(
+        self, request: GenerationRequest, plan_it: Callable[[], JobPlan], *, owner: str, key: str
+    ) -> JobView:
         known = self._queue.find_key(owner, key) if key else None
         if known is None:
-            plan = self._settle(request, self._random)
+            plan = plan_it()
             wish = TypeAdapter(GenerationRequest).dump_python(request, mode="json")
             job = NewJob(
                 kind="generate",
