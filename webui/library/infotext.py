@@ -27,6 +27,7 @@ MIN_PAIRS: Final = 3
 """With fewer settings the last line is taken for a part of the prompt."""
 
 _NEGATIVE: Final = "Negative prompt:"
+_EMPTY: Final = '""'
 _QUOTED: Final = re.compile(r'"(?:\\.|[^\\"])+"(?=,|$)')
 _PAIR: Final = re.compile(r"^(\d+)x(\d+)$")
 
@@ -48,12 +49,12 @@ def write(
         user: Who asked for it; empty leaves the key out.
         hash_start: Say from which picture it was drawn (``save_init_img``).
     """
-    pairs: dict[str, object] = {}
+    pairs: dict[str, object] = dict(_unreadable(plan, index))
     told = entries(plan, index, hash_start=hash_start)
-    for key, value in (*_unreadable(plan, index), *told, ("Version", version), ("User", user)):
+    for key, value in (*told, ("Version", version), ("User", user)):
         if value != "":
             pairs.setdefault(key, value)
-    settings = ", ".join(f"{key}: {quote(value)}" for key, value in pairs.items())
+    settings = ", ".join(f"{key}: {quote(value) or _EMPTY}" for key, value in pairs.items())
     negative = plan.negative_prompts[index]
     negative_line = f"\n{_NEGATIVE} {negative}" if negative else ""
     return f"{plan.prompts[index]}{negative_line}\n{settings}".strip()
