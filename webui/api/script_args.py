@@ -108,7 +108,7 @@ def _completed(script: Script, given: Sequence[Any]) -> list[Any]:
 
 
 def _fitting(argument: Argument, value: Any) -> Any:
-    kind: type[Any] = type(argument.value)
+    kind = cast("type[Any]", type(argument.value))
     either = isinstance(argument.value, int | str) and bool(argument.choices)
     try:
         if kind is bool and isinstance(value, bool):

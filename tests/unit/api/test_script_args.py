@@ -36,17 +36,23 @@ def test_a_plot_is_read_as_a1111_writes_it() -> None:
         (
             "Prompt Matrix",
             [True, True, "negative", "space", 4],
-            MatrixRequest(at_start=True, different_seeds=True, negative=True, comma=False, margin=4),
+            MatrixRequest(
+                at_start=True, different_seeds=True, negative=True, comma=False, margin=4
+            ),
         ),
         (
             "prompts from file or textbox",
             [True, False, "end", "a\nb"],
             ListRequest(lines="a\nb", count_seeds=True, position="end"),
         ),
-        ("loopback", [3, 0.25, "lazy", "None"], LoopbackRequest(loops=3, final_denoising=0.25, curve="Lazy")),
+        (
+            "loopback",
+            [3, 0.25, "lazy", "None"],
+            LoopbackRequest(loops=3, final_denoising=0.25, curve="Lazy"),
+        ),
         ("loopback", ["3"], LoopbackRequest(loops=3)),
     ],
-)  # fmt: skip
+)
 def test_scripts_are_found_by_title_and_filled_up_with_defaults(title, arguments, expected) -> None:
     assert script_request(title, arguments, "img2img") == expected
 
