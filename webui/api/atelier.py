@@ -30,7 +30,13 @@ KEEP_ALIVE_SECONDS: Final = 15.0
 LAST_EVENT: Final = "end"
 """Id of a stream's last event; a browser that comes back with it has seen everything."""
 
-_KINDS: Final = {".png": "image/png", ".jpg": "image/jpeg", ".webp": "image/webp"}
+_KINDS: Final = {
+    ".png": "image/png",
+    ".jpg": "image/jpeg",
+    ".jpeg": "image/jpeg",
+    ".webp": "image/webp",
+    ".avif": "image/avif",
+}
 _LASTING: Final = {"Cache-Control": "private, max-age=31536000, immutable"}
 
 routes = APIRouter(prefix="/atelier/v1", route_class=StrictRoute, tags=["Atelier"])

@@ -294,7 +294,7 @@ def _like(word: str) -> str:
 def _shrunk(view: PictureView) -> bytes:
     buffer = io.BytesIO()
     try:
-        with Image.open(view.path, formats=("PNG", "JPEG", "WEBP")) as image:
+        with Image.open(view.path, formats=("PNG", "JPEG", "WEBP", "AVIF")) as image:
             image.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
             image.convert("RGB").save(buffer, format="WEBP", quality=80)
     except (OSError, ValueError, SyntaxError) as error:

@@ -1,16 +1,22 @@
 """Infotext inside picture files: put in when a picture is encoded, read out of what people bring.
 
-Only the headers of a foreign file are read, so a picture made to fill the memory costs nothing.
+The headers of a foreign file come first, so a picture made to fill the memory costs nothing; only
+where they say nothing are the pixels of a picture of bounded size looked at for a hidden text.
 """
 
+import codecs
 import io
+import json
 import struct
 import zlib
+from collections.abc import Mapping
 from typing import Final
 
 from PIL import ExifTags, GifImagePlugin, Image, PngImagePlugin
 
-from webui.modules.errors import PictureError
+from webui.library.stealth import hidden_text
+from webui.modules.errors import PictureError, UnknownNameError
+from webui.modules.sampling.catalogue import find_sampler
 from webui.modules.types import Picture
 
 MAX_BYTES: Final = 25 * 1024**2
@@ -25,7 +31,9 @@ MAX_TEXT: Final = 1024**2
 READABLE: Final = ("PNG", "JPEG", "WEBP", "GIF", "AVIF")
 """Formats that can carry a text and whose readers start no other program."""
 
-_SIDE_LIMITS: Final = {"webp": 16383, "jpg": 65535, "jpeg": 65535}
+_SIDE_LIMITS: Final = {"webp": 16383, "jpg": 65535, "jpeg": 65535, "avif": 65535}
+_PACKED: Final = {"webp": "WEBP", "jpg": "JPEG", "jpeg": "JPEG", "avif": "AVIF"}
+_LOSSLESS: Final = frozenset({"PNG", "WEBP"})
 _COMMENT_PREFIX: Final = b"UNICODE\0"
 _ASCII_PREFIX: Final = b"ASCII\0\0\0"
 
@@ -36,8 +44,8 @@ def encode(picture: Picture, text: str, *, extension: str = "png", quality: int 
     Args:
         picture: Finished pixels.
         text: Its infotext; empty for a file without one.
-        extension: "png", "jpg", "jpeg" or "webp"; the caller asks ``file_extension`` first.
-        quality: Of jpg and webp, 1 to 100.
+        extension: "png", "jpg", "jpeg", "webp" or "avif"; the caller asks ``file_extension`` first.
+        quality: Of all but png, 1 to 100.
 
     Raises:
         PictureError: If there is no such format.
@@ -49,12 +57,11 @@ def encode(picture: Picture, text: str, *, extension: str = "png", quality: int 
         if text:
             chunks.add_text("parameters", text)
         image.save(buffer, format="PNG", pnginfo=chunks)
-    elif extension in _SIDE_LIMITS:
-        kind = "WEBP" if extension == "webp" else "JPEG"
-        image.save(buffer, format=kind, quality=quality, exif=_exif(text))
+    elif extension in _PACKED:
+        image.save(buffer, format=_PACKED[extension], quality=quality, exif=_exif(text))
     else:
         message = f"pictures cannot be written as {extension!r}"
-        raise PictureError(message, hint="Use png, jpg or webp.", value=extension)
+        raise PictureError(message, hint="Use png, jpg, webp or avif.", value=extension)
     return buffer.getvalue()
 
 
@@ -98,11 +105,37 @@ def _texts(image: Image.Image) -> tuple[str, dict[str, str]]:
     text = items.pop("parameters", "")
     if isinstance(image, GifImagePlugin.GifImageFile):
         text = items.get("comment", "")
-    text = _user_comment(image) or text
+    text = _user_comment(image) or text or _novel_ai(image, items)
+    if not text and image.format in _LOSSLESS:
+        text = hidden_text(image)
     if len(text) > MAX_TEXT:
         message = f"the settings text has {len(text)} characters, more than {MAX_TEXT}"
         raise PictureError(message, hint="No picture program writes so much.")
     return text, items
+
+
+def _novel_ai(image: Image.Image, items: Mapping[str, str]) -> str:
+    """Return the settings of a picture by NovelAI, which keeps them as JSON, in A1111's words."""
+    if items.get("Software") != "NovelAI" or "Comment" not in items:
+        return ""
+    try:
+        told = json.loads(items["Comment"])
+        return (
+            f"{items.get('Description', '')}\n"
+            f"Negative prompt: {told['uc']}\n"
+            f"Steps: {told['steps']}, Sampler: {_sampler(told.get('sampler'))}, "
+            f"CFG scale: {told['scale']}, Seed: {told['seed']}, "
+            f"Size: {image.width}x{image.height}, Clip skip: 2, ENSD: 31337"
+        )
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return ""
+
+
+def _sampler(name: object) -> str:
+    try:
+        return find_sampler(str(name))[0].label
+    except UnknownNameError:
+        return "Euler a"
 
 
 def _is_text(key: object, value: object) -> bool:
@@ -131,7 +164,13 @@ def _user_comment(image: Image.Image) -> str:
     if not isinstance(comment, bytes):
         return ""
     if comment.startswith(_COMMENT_PREFIX):
-        body = comment.removeprefix(_COMMENT_PREFIX)
-        little = body[1::2].count(0) > body[0::2].count(0)
-        return body.decode("utf_16_le" if little else "utf_16_be", errors="replace")
+        return _wide(comment.removeprefix(_COMMENT_PREFIX))
     return comment.removeprefix(_ASCII_PREFIX).decode("utf-8", errors="replace").strip("\0")
+
+
+def _wide(body: bytes) -> str:
+    """Return a text of two bytes a letter, whose order some programs turn round."""
+    if body.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return body.decode("utf_16", errors="replace")
+    little = body[1::2].count(0) > body[0::2].count(0)
+    return body.decode("utf_16_le" if little else "utf_16_be", errors="replace")

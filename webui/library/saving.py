@@ -34,8 +34,8 @@ class SavingRules:
     """How pictures are named and packed; A1111's options of the same meaning.
 
     Attributes:
-        extension: "png", "jpg" or "webp" (samples_format).
-        quality: Of jpg and webp (jpeg_quality).
+        extension: "png", "jpg", "webp" or "avif" (samples_format).
+        quality: Of all but png (jpeg_quality).
         pattern: Of the file name; empty for A1111's own (samples_filename_pattern).
         use_folders: Sort into sub-folders (save_to_dirs).
         folder_pattern: Of the sub-folder (directories_filename_pattern).

@@ -1,6 +1,7 @@
 """Settings out of picture files that strangers made."""
 
 import io
+import json
 import struct
 import time
 import zlib
@@ -8,8 +9,9 @@ import zlib
 import pytest
 from PIL import Image, PngImagePlugin
 
-from webui.library.picture_text import read
+from webui.library.picture_text import encode, read
 from webui.modules.errors import PictureError
+from webui.modules.types import Picture
 
 
 def png_bytes(**texts: str) -> bytes:
@@ -55,6 +57,56 @@ def test_a_jpeg_tells_its_comment_in_either_byte_order(byte_order: str) -> None:
     Image.new("RGB", (8, 8)).save(buffer, "JPEG", exif=exif.tobytes())
 
     assert read(buffer.getvalue())[0] == "a cat, Steps: 1"
+
+
+@pytest.mark.parametrize("order", ["utf-16", "utf_16_be", "utf_16_le"])
+def test_chinese_words_come_out_of_a_comment(order: str) -> None:
+    """A text of Chinese letters alone does not tell its order; the settings behind it do."""
+    exif = Image.Exif()
+    exif[0x8769] = {0x9286: b"UNICODE\0" + "一只猫\nSteps: 20, Seed: 1".encode(order)}
+    buffer = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(buffer, "WEBP", exif=exif.tobytes())
+
+    assert read(buffer.getvalue())[0] == "一只猫\nSteps: 20, Seed: 1"
+
+
+@pytest.mark.parametrize("comment", [b"ASCII\0\0\0Steps: 1", b"Steps: 1", b"Steps: 1\0"])
+def test_a_plain_comment_is_read_too(comment: bytes) -> None:
+    exif = Image.Exif()
+    exif[0x8769] = {0x9286: comment}
+    buffer = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(buffer, "JPEG", exif=exif.tobytes())
+
+    assert read(buffer.getvalue())[0] == "Steps: 1"
+
+
+@pytest.mark.parametrize("extension", ["png", "jpg", "webp", "avif"])
+def test_what_is_written_into_a_file_is_read_from_it(extension: str) -> None:
+    picture = Picture(index=0, width=16, height=8, rgb=bytes(16 * 8 * 3))
+    text = "a cat, 一只猫 🐈\nSteps: 20, Seed: 1, Size: 16x8"
+
+    data = encode(picture, text, extension=extension)
+
+    assert read(data)[0] == text
+
+
+def test_a_picture_by_novel_ai_speaks_a1111s_words() -> None:
+    comment = json.dumps(
+        {"steps": 28, "sampler": "k_euler_ancestral", "seed": 5, "scale": 11.0, "uc": "bad"}
+    )
+    data = png_bytes(Software="NovelAI", Description="a cat", Comment=comment)
+
+    text, _ = read(data)
+
+    assert text == (
+        "a cat\nNegative prompt: bad\nSteps: 28, Sampler: Euler a, CFG scale: 11.0, Seed: 5, "
+        "Size: 8x8, Clip skip: 2, ENSD: 31337"
+    )
+
+
+@pytest.mark.parametrize("comment", ["{", "[]", '{"steps": 1}', "[" * 100_000])
+def test_a_broken_note_by_novel_ai_says_nothing(comment: str) -> None:
+    assert read(png_bytes(Software="NovelAI", Comment=comment))[0] == ""
 
 
 def test_a_picture_without_settings_says_nothing() -> None:
