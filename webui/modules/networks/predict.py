@@ -1,6 +1,6 @@
 """The networks as functions of tensors: the device's number format inside, float32 outside."""
 
-from typing import Final
+from typing import Any, Final
 
 import torch
 from torch import Tensor
@@ -50,6 +50,9 @@ class TextPredictor:
         return self._text.final_layer_norm(output.hidden_states[-skip]).to(torch.float32)
 
 
+Draw = Callable[[Sequence[int]], Tensor]
+"""Returns normal random numbers of a shape."""
+
 TILE: Final = 64
 """Latent cells on a side of one tile: 512 pixels."""
 
@@ -92,12 +95,122 @@ def _decode_tiled(vae: Autoencoder, latents: Tensor, device: Device) -> Tensor:
         for left in _tops(width):
             piece = latents[:, :, top : top + TILE, left : left + TILE]
             picture = _decode_piece(vae, piece, device).cpu()
-            mask = _ramp(picture.shape[-2])[:, None] * _ramp(picture.shape[-1])[None]
+            across, down = (_ramp(side, OVERLAP * 8) for side in picture.shape[:-3:-1])
+            mask = down[:, None] * across[None]
             rows = slice(top * 8, top * 8 + picture.shape[-2])
             columns = slice(left * 8, left * 8 + picture.shape[-1])
             total[:, :, rows, columns] += picture * mask
             weight[:, :, rows, columns] += mask
     return total / weight
+
+
+CELL: Final = 8
+"""Pixels on a side of one latent cell."""
+
+_LOG_VARIANCES: Final = (-30.0, 20.0)
+"""What the LDM code allows."""
+
+
+def encode(vae: Autoencoder, pictures: Tensor, noise: Tensor, device: Device) -> Tensor:
+    """Return unscaled latents of pictures, drawn from what the autoencoder thinks possible.
+
+    Args:
+        vae: The autoencoder.
+        pictures: ``[batch, 3, height, width]`` of -1 to 1.
+        noise: Standard normal numbers that choose, like the result; zeros give the mean.
+        device: Where and in which format.
+
+    Returns:
+        ``[batch, 4, height // 8, width // 8]``, float32. One picture is encoded at a time; large
+        ones in overlapping tiles, like those of ``decode``.
+    """
+    whole = pictures.shape[-1] * pictures.shape[-2] <= WHOLE * CELL * CELL
+    encode_one = _encode_piece if whole else _encode_tiled
+    parameters = torch.cat([encode_one(vae, one[None], device) for one in pictures])
+    mean, log_variance = parameters.chunk(2, dim=1)
+    spread = (log_variance.clamp(*_LOG_VARIANCES) / 2).exp()
+    return mean + spread * noise.to(mean.device)
+
+
+def _encode_piece(vae: Autoencoder, pictures: Tensor, device: Device) -> Tensor:
+    """Return mean and logarithm of the variance, ``[batch, 8, height // 8, width // 8]``."""
+    order = torch.channels_last if device.channels_last else torch.contiguous_format
+    sample = pictures.to(device.torch, device.vae).contiguous(memory_format=order)
+    posterior: Any = vae.encode(sample, return_dict=False)[0]
+    parameters: Tensor = posterior.parameters
+    return parameters.to(torch.float32)
+
+
+def _encode_tiled(vae: Autoencoder, pictures: Tensor, device: Device) -> Tensor:
+    height, width = (side // CELL for side in pictures.shape[-2:])
+    total = torch.zeros(len(pictures), 8, height, width, device=device.torch)
+    weight = torch.zeros(1, 1, height, width, device=device.torch)
+    for top in _tops(height):
+        for left in _tops(width):
+            rows, columns = slice(top, top + TILE), slice(left, left + TILE)
+            piece = pictures[
+                :,
+                :,
+                rows.start * CELL : rows.stop * CELL,
+                columns.start * CELL : columns.stop * CELL,
+            ]
+            encoded = _encode_piece(vae, piece, device)[..., : height - top, : width - left]
+            high, wide = encoded.shape[-2:]
+            mask = (_ramp(high, OVERLAP)[:, None] * _ramp(wide, OVERLAP)[None]).to(total.device)
+            total[:, :, top : top + high, left : left + wide] += encoded * mask
+            weight[:, :, top : top + high, left : left + wide] += mask
+    return total / weight
+
+
+def encode(vae: Autoencoder, picture: Tensor, device: Device, noise: Draw | None = None) -> Tensor:
+    """Return the unscaled latents of one picture.
+
+    The encoder tells a mean and a spread for each cell (arXiv:1312.6114). A1111 draws from them
+    instead of taking the mean, and so do we where it does.
+
+    Args:
+        vae: The autoencoder.
+        picture: ``[1, 3, height, width]`` of -1 to 1.
+        device: Where and in which format.
+        noise: Returns normal numbers of a shape, float32 on the CPU; None for the mean.
+
+    Returns:
+        ``[1, 4, height // 8, width // 8]``, float32. Large pictures are encoded in overlapping
+        tiles, like :func:`decode`.
+    """
+    if picture.shape[-1] * picture.shape[-2] <= WHOLE * 64:
+        mean, spread = _encode_piece(vae, picture, device)
+    else:
+        mean, spread = _encode_tiled(vae, picture, device)
+    if noise is None:
+        return mean.to(device.torch)
+    return (mean + spread * noise(mean.shape).to(mean.device)).to(device.torch)
+
+
+def _encode_piece(vae: Autoencoder, picture: Tensor, device: Device) -> tuple[Tensor, Tensor]:
+    """Return mean and standard deviation of every cell."""
+    order = torch.channels_last if device.channels_last else torch.contiguous_format
+    sample = picture.to(device.torch, device.vae).contiguous(memory_format=order)
+    told: Any = vae.encode(sample, return_dict=False)[0]  # pyright: ignore[reportArgumentType] - any float tensor will do
+    return told.mean.to(torch.float32), told.std.to(torch.float32)
+
+
+def _encode_tiled(vae: Autoencoder, picture: Tensor, device: Device) -> tuple[Tensor, Tensor]:
+    """Encode tile by tile and blend means and spreads where tiles overlap."""
+    height, width = picture.shape[-2] // 8, picture.shape[-1] // 8
+    mean, spread = (torch.zeros(1, vae.latent_channels, height, width) for _ in range(2))
+    weight = torch.zeros(1, 1, height, width)
+    for top in _tops(height):
+        for left in _tops(width):
+            rows, columns = slice(top, top + TILE), slice(left, left + TILE)
+            piece = picture[:, :, top * 8 : (top + TILE) * 8, left * 8 : (left + TILE) * 8]
+            told = _encode_piece(vae, piece, device)
+            sizes = told[0].shape[-2:]
+            mask = _ramp(sizes[0], OVERLAP)[:, None] * _ramp(sizes[1], OVERLAP)[None]
+            mean[:, :, rows, columns] += told[0].cpu() * mask
+            spread[:, :, rows, columns] += told[1].cpu() * mask
+            weight[:, :, rows, columns] += mask
+    return mean / weight, spread / weight
 
 
 def _tops(length: int) -> list[int]:
@@ -106,8 +219,7 @@ def _tops(length: int) -> list[int]:
     return [*range(0, last, TILE - OVERLAP), last]
 
 
-def _ramp(pixels: int) -> Tensor:
-    """Return weights that fall off towards both ends of a tile."""
-    blend = OVERLAP * 8
-    place = torch.arange(pixels, dtype=torch.float32) + 0.5
-    return torch.minimum(place, pixels - place).clamp(max=blend) / blend
+def _ramp(length: int, blend: int = OVERLAP * 8) -> Tensor:
+    """Return weights that fall off towards both ends of a tile, over its last ``blend`` places."""
+    place = torch.arange(length, dtype=torch.float32) + 0.5
+    return torch.minimum(place, length - place).clamp(max=blend) / blend
