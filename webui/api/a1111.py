@@ -29,7 +29,7 @@ from webui.services.generate import Drawing
 from webui.services.pasted import pasted
 from webui.services.requests import GenerationRequest
 from webui.services.studio import Studio
-from webui.services.styles import read_styles
+from webui.services.styles import listed_styles, styles_file
 from webui.settings import Folders
 
 routes = APIRouter(prefix="/sdapi/v1", route_class=StrictRoute, tags=["A1111"])
@@ -304,8 +304,12 @@ def memory(studio: TheStudio) -> Any:
 def prompt_styles(studio: TheStudio) -> Any:
     """List the named pieces of prompts."""
     return [
-        {"name": name, "prompt": style.prompt, "negative_prompt": style.negative_prompt}
-        for name, style in read_styles(studio.settings.folders.data_dir / "styles.csv").items()
+        {
+            "name": name,
+            "prompt": style.prompt if style else None,
+            "negative_prompt": style.negative_prompt if style else None,
+        }
+        for name, style in listed_styles(styles_file(studio.settings.folders))
     ]
 
 

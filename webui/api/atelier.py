@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import FileResponse, StreamingResponse
+from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 
 from webui.api import docs_page
@@ -23,6 +24,7 @@ from webui.modules.errors import UnknownNameError, UnknownPictureError
 from webui.services.models import Inspection
 from webui.services.requests import GenerationRequest
 from webui.services.studio import Studio
+from webui.services.styles import Style, keep_style, read_styles, styles_file
 
 KEEP_ALIVE_SECONDS: Final = 15.0
 """A stream says something at least this often; proxies cut silent ones after a minute."""
@@ -180,6 +182,29 @@ def inspect(studio: TheStudio, name: str, checkpoint: str | None = None) -> Insp
             return studio.models.inspect(card.record.path, checkpoint=checkpoint)
     message = f"there is no model file {name[:200]!r}"
     raise UnknownNameError(message, hint="See /atelier/v1/models for the list.", value=name[:200])
+
+
+class StyleBody(BaseModel):
+    """``POST /atelier/v1/styles``: a named piece of both prompts."""
+
+    name: str
+    prompt: str = ""
+    negative_prompt: str = ""
+
+
+@routes.get("/styles")
+def styles(studio: TheStudio) -> list[dict[str, Any]]:
+    """List the styles."""
+    found = read_styles(styles_file(studio.settings.folders))
+    return [{"name": name, **asdict(style)} for name, style in found.items()]
+
+
+@routes.post("/styles")
+def save_style(wish: StyleBody, studio: TheStudio) -> list[dict[str, Any]]:
+    """Save a style for everybody; the file as it was before is kept as ``.bak``."""
+    style = Style(prompt=wish.prompt, negative_prompt=wish.negative_prompt)
+    keep_style(studio.settings, wish.name, style)
+    return styles(studio)
 
 
 async def event_stream(

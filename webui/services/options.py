@@ -45,6 +45,7 @@ RANGES: Final[Mapping[str, tuple[float, float]]] = {
 CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
     "randn_source": ("CPU", "GPU", "NV"),
     "emphasis": ("Original", "No norm", "Ignore", "None"),
+    "infotext_styles": ("Ignore", "Apply", "Discard", "Apply if any"),
     "samples_format": ("png", "jpg", "jpeg", "webp", "avif"),
     "uni_pc_variant": ("bh1", "bh2", "vary_coeff"),
     "uni_pc_skip_type": ("time_uniform", "time_quadratic", "logSNR"),
