@@ -50,9 +50,6 @@ class TextPredictor:
         return self._text.final_layer_norm(output.hidden_states[-skip]).to(torch.float32)
 
 
-Draw = Callable[[Sequence[int]], Tensor]
-"""Returns normal random numbers of a shape."""
-
 TILE: Final = 64
 """Latent cells on a side of one tile: 512 pixels."""
 
@@ -160,57 +157,6 @@ def _encode_tiled(vae: Autoencoder, pictures: Tensor, device: Device) -> Tensor:
             total[:, :, top : top + high, left : left + wide] += encoded * mask
             weight[:, :, top : top + high, left : left + wide] += mask
     return total / weight
-
-
-def encode(vae: Autoencoder, picture: Tensor, device: Device, noise: Draw | None = None) -> Tensor:
-    """Return the unscaled latents of one picture.
-
-    The encoder tells a mean and a spread for each cell (arXiv:1312.6114). A1111 draws from them
-    instead of taking the mean, and so do we where it does.
-
-    Args:
-        vae: The autoencoder.
-        picture: ``[1, 3, height, width]`` of -1 to 1.
-        device: Where and in which format.
-        noise: Returns normal numbers of a shape, float32 on the CPU; None for the mean.
-
-    Returns:
-        ``[1, 4, height // 8, width // 8]``, float32. Large pictures are encoded in overlapping
-        tiles, like :func:`decode`.
-    """
-    if picture.shape[-1] * picture.shape[-2] <= WHOLE * 64:
-        mean, spread = _encode_piece(vae, picture, device)
-    else:
-        mean, spread = _encode_tiled(vae, picture, device)
-    if noise is None:
-        return mean.to(device.torch)
-    return (mean + spread * noise(mean.shape).to(mean.device)).to(device.torch)
-
-
-def _encode_piece(vae: Autoencoder, picture: Tensor, device: Device) -> tuple[Tensor, Tensor]:
-    """Return mean and standard deviation of every cell."""
-    order = torch.channels_last if device.channels_last else torch.contiguous_format
-    sample = picture.to(device.torch, device.vae).contiguous(memory_format=order)
-    told: Any = vae.encode(sample, return_dict=False)[0]  # pyright: ignore[reportArgumentType] - any float tensor will do
-    return told.mean.to(torch.float32), told.std.to(torch.float32)
-
-
-def _encode_tiled(vae: Autoencoder, picture: Tensor, device: Device) -> tuple[Tensor, Tensor]:
-    """Encode tile by tile and blend means and spreads where tiles overlap."""
-    height, width = picture.shape[-2] // 8, picture.shape[-1] // 8
-    mean, spread = (torch.zeros(1, vae.latent_channels, height, width) for _ in range(2))
-    weight = torch.zeros(1, 1, height, width)
-    for top in _tops(height):
-        for left in _tops(width):
-            rows, columns = slice(top, top + TILE), slice(left, left + TILE)
-            piece = picture[:, :, top * 8 : (top + TILE) * 8, left * 8 : (left + TILE) * 8]
-            told = _encode_piece(vae, piece, device)
-            sizes = told[0].shape[-2:]
-            mask = _ramp(sizes[0], OVERLAP)[:, None] * _ramp(sizes[1], OVERLAP)[None]
-            mean[:, :, rows, columns] += told[0].cpu() * mask
-            spread[:, :, rows, columns] += told[1].cpu() * mask
-            weight[:, :, rows, columns] += mask
-    return mean / weight, spread / weight
 
 
 def _tops(length: int) -> list[int]:
