@@ -313,10 +313,13 @@ class Hires:
         denoising: How much may change, 0 to 1.
         sampling: How noise becomes a latent picture in this pass; its steps are all taken.
         checkpoint: Another main model for this pass; None for the same.
+        vae: The VAE file that goes with that other model; None for the one baked into it.
         prompts: What to draw.
         negative_prompts: What to avoid.
         extra_noise: Noise that is added besides and stays in the picture.
         token_merging: Share of tokens merged in self-attention in this pass, 0 to 0.9.
+        tile: Pixels on a side of the pieces that an upscaling network is given; 0 for no pieces.
+        tile_overlap: Pixels that neighbouring pieces share.
     """
 
     width: int
@@ -328,10 +331,13 @@ class Hires:
     denoising: float = 0.7
     sampling: SamplingPlan
     checkpoint: ModelRecord | None = None
+    vae: ModelRecord | None = None
     prompts: tuple[str, ...]
     negative_prompts: tuple[str, ...]
     extra_noise: float = 0.0
     token_merging: float = 0.0
+    tile: int = 192
+    tile_overlap: int = 8
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -340,12 +346,14 @@ class Refiner:
 
     Attributes:
         checkpoint: Which one.
-        switch_at: Share of the way after which it takes over, 0.01 to 1.
+        vae: The VAE file that goes with it; None for the one baked into it.
+        switch_at: Share of the way after which it takes over, 0 to 1; 1 is never.
         by_steps: Count steps; otherwise the noise level says how far the way is.
         during: In which pass of hires fix.
     """
 
     checkpoint: ModelRecord
+    vae: ModelRecord | None = None
     switch_at: float
     by_steps: bool = False
     during: RefinerPass = "second pass"
