@@ -1,20 +1,36 @@
 """The network told what to draw and what to avoid: classifier-free guidance over a batch."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 import torch
 from torch import Tensor
 
 from webui.modules.conditioning import Conditioning
+from webui.modules.errors import UnsupportedError
+from webui.modules.sampling.blending import Kept
 from webui.modules.sampling.catalogue import find_sampler
 from webui.modules.sampling.schedule import NoiseLevels
 from webui.modules.types import SamplingPlan
 
 Network = Callable[[Tensor, Tensor, Tensor], Tensor]
-"""Takes latents ``[n, 4, h, w]``, timesteps ``[n]`` and text ``[n, tokens, width]``; returns what
-the denoising network predicts, float32 like the latents."""
+"""Takes latents ``[n, channels, h, w]``, timesteps ``[n]`` and text ``[n, tokens, width]``; returns
+what the denoising network predicts, float32 like the latents."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Beside:
+    """A picture that the network sees beside the noisy latents, in channels of its own.
+
+    Attributes:
+        latents: ``[batch, channels, height, width]``.
+        guidance: How closely to keep to it, for networks that edit by words; None if it is only
+            shown.
+    """
+
+    latents: Tensor
+    guidance: float | None = None
 
 
 HIGHEST: Final = 999
@@ -30,12 +46,26 @@ class Painter:
         conditioning: The texts of the batch.
         levels: The noise levels that the network was trained on.
         prediction: What the network predicts.
+        beside: A picture that it sees besides; None for most networks.
     """
 
     network: Network
     conditioning: Conditioning
     levels: NoiseLevels
     prediction: Literal["epsilon", "v"] = "epsilon"
+    beside: Beside | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Question:
+    """What the network is asked at once: latents, texts and pictures beside them, row by row."""
+
+    latents: Tensor
+    text: Tensor
+    beside: Tensor | None = None
+
+
+Answer = Callable[[_Question], Tensor]
 
 
 Relief = Callable[[float, float], Painter | None]
@@ -47,7 +77,13 @@ class GuidedDenoiser:
     """Answers a sampler's questions; counts them, since prompts may change from call to call."""
 
     def __init__(
-        self, painter: Painter, plan: SamplingPlan, *, calls: int, relief: Relief | None = None
+        self,
+        painter: Painter,
+        plan: SamplingPlan,
+        *,
+        calls: int,
+        relief: Relief | None = None,
+        kept: Kept | None = None,
     ) -> None:
         """Take what each answer needs.
 
@@ -56,6 +92,7 @@ class GuidedDenoiser:
             plan: The sampler's options.
             calls: How many questions this walk will ask.
             relief: May let another painter take over on the way.
+            kept: The part of a picture that stays.
         """
         self._painter = painter
         self._plan = plan
@@ -64,6 +101,7 @@ class GuidedDenoiser:
         self._calls = calls
         self._call = 0
         self._relief = relief
+        self._kept = kept
         self._unguided = torch.empty(0)
 
     @property
@@ -79,19 +117,21 @@ class GuidedDenoiser:
         time = levels.time(sigma.reshape(1), quantize=self._plan.quantize)
         scale = 1 / (sigma**2 + 1) ** 0.5
 
-        def guess(latents: Tensor, text: Tensor) -> Tensor:
-            predicted = self._ask(latents * scale, time, text)
+        def guess(asked: _Question) -> Tensor:
+            latents = asked.latents
+            predicted = self._ask(replace(asked, latents=latents * scale), time)
             if prediction == "v":
                 return predicted * (-sigma * scale) + latents * scale**2
             return latents - sigma * predicted
 
-        def consistent(latents: Tensor, text: Tensor) -> Tensor:
+        def consistent(asked: _Question) -> Tensor:
             """Blend as latent consistency models do (arXiv:2310.04378, appendix on c_skip)."""
-            far = time.to(latents.device) * 10.0
+            far = time.to(asked.latents.device) * 10.0
             blend = far / (far**2 + 0.25) ** 0.5
-            return blend * guess(latents, text) + 0.25 / (far**2 + 0.25) * latents
+            return blend * guess(asked) + 0.25 / (far**2 + 0.25) * asked.latents
 
-        return self._guide(noisy, sigma, consistent if levels.stride > 1 else guess)
+        result = self._guide(noisy, sigma, consistent if levels.stride > 1 else guess)
+        return self._kept.blended(result, sigma) if self._kept else result
 
     def epsilon(self, noisy: Tensor, time: Tensor) -> Tensor:
         """Return the guess at the noise in a variance-preserving latent."""
@@ -102,12 +142,14 @@ class GuidedDenoiser:
             self._painter.prediction,
         )
 
-        def noise(latents: Tensor, text: Tensor) -> Tensor:
-            predicted = self._ask(latents, time.reshape(1), text)
+        def noise(asked: _Question) -> Tensor:
+            predicted = self._ask(asked, time.reshape(1))
             if prediction == "v":
-                return alpha.sqrt() * predicted + (1 - alpha).sqrt() * latents
+                return alpha.sqrt() * predicted + (1 - alpha).sqrt() * asked.latents
             return predicted
 
+        if self._kept:
+            noisy = self._kept.blended(noisy, time)
         return self._guide(noisy, time, noise)
 
     def _relieve(self, level: int, relief: Relief) -> None:
@@ -115,13 +157,20 @@ class GuidedDenoiser:
         behind = (HIGHEST - level) / (HIGHEST + 1)
         self._painter = relief(behind, self._call / self._calls) or self._painter
 
-    def _ask(self, latents: Tensor, time: Tensor, text: Tensor) -> Tensor:
+    def _ask(self, asked: _Question, time: Tensor) -> Tensor:
+        latents = asked.latents
         times = time.to(latents.device, torch.float32).expand(len(latents))
-        return self._painter.network(latents, times, text)
+        if asked.beside is not None:
+            latents = torch.cat([latents, asked.beside], dim=1)
+        return self._painter.network(latents, times, asked.text)
 
-    def _guide(
-        self, noisy: Tensor, level: Tensor, answer: Callable[[Tensor, Tensor], Tensor]
-    ) -> Tensor:
+    def _question(self, noisy: Tensor, rows: list[int], text: Tensor) -> _Question:
+        """Return the question about these pictures of the batch."""
+        beside = self._painter.beside
+        shown = None if beside is None else beside.latents[rows]
+        return _Question(latents=noisy[rows], text=text, beside=shown)
+
+    def _guide(self, noisy: Tensor, level: Tensor, answer: Answer) -> Tensor:
         """Ask for each part of each prompt and for the negative prompts, and weigh the answers.
 
         Each part pushes away from the negative prompt by its weight times the guidance
@@ -132,20 +181,43 @@ class GuidedDenoiser:
         owners = [place for place, picture in enumerate(pictures) for _ in picture.parts]
         wanted = _stack([part.at(call) for picture in pictures for part in picture.parts])
         unwanted = _stack([text.at(call) for text in self._painter.conditioning.unwanted])
-        repeated = noisy[owners]
+        every = list(range(len(pictures)))
+        beside = self._painter.beside
+        if beside is not None and beside.guidance is not None:
+            return self._guide_edit(noisy, (wanted, unwanted), answer)
         if self._leaves_out(call, level):
-            answers = answer(repeated, wanted)
-            firsts = [owners.index(place) for place in range(len(pictures))]
-            self._unguided = answers[firsts]
+            answers = answer(self._question(noisy, owners, wanted))
+            self._unguided = answers[[owners.index(place) for place in every]]
             return self._weigh(answers, self._unguided, guidance=1.0)
         wanted, unwanted = self._padded(wanted, unwanted)
         if wanted.shape[1] == unwanted.shape[1]:
-            both = answer(torch.cat([repeated, noisy]), torch.cat([wanted, unwanted]))
+            texts = torch.cat([wanted, unwanted])
+            both = answer(self._question(noisy, [*owners, *every], texts))
             answers, self._unguided = both[: len(owners)], both[len(owners) :]
         else:
-            answers = answer(repeated, wanted)
-            self._unguided = answer(noisy, unwanted)
+            answers = answer(self._question(noisy, owners, wanted))
+            self._unguided = answer(self._question(noisy, every, unwanted))
         return self._weigh(answers, self._unguided, guidance=self._guidance)
+
+    def _guide_edit(self, noisy: Tensor, texts: tuple[Tensor, Tensor], answer: Answer) -> Tensor:
+        """Push away from the picture by the words, and from nothing by the picture.
+
+        It is InstructPix2Pix's guidance (arXiv:2211.09800, equation 3).
+        """
+        wanted, unwanted = texts
+        every = list(range(len(noisy)))
+        beside = self._painter.beside
+        if len(wanted) != len(every) or beside is None or beside.guidance is None:
+            message = "a checkpoint that edits by words cannot join prompts with AND"
+            raise UnsupportedError(message, hint="Leave AND out, or set the image CFG scale to 1.")
+        told = answer(self._question(noisy, every, wanted))
+        shown = answer(self._question(noisy, every, unwanted))
+        blank = replace(
+            self._question(noisy, every, unwanted), beside=torch.zeros_like(beside.latents)
+        )
+        self._unguided = answer(blank)
+        by_words, by_picture = told - shown, shown - self._unguided
+        return self._unguided + self._guidance * by_words + beside.guidance * by_picture
 
     def _weigh(self, answers: Tensor, unguided: Tensor, *, guidance: float) -> Tensor:
         result, row = unguided.clone(), 0
