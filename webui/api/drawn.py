@@ -59,6 +59,7 @@ def info(
         "job_timestamp": moment.strftime("%Y%m%d%H%M%S"),
         "is_using_inpainting_conditioning": False,
         "version": PROGRAM,
+        "notes": job.notes,
     }
     return json.dumps(told, ensure_ascii=False)
 

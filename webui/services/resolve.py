@@ -1,6 +1,5 @@
 """From a wish to a plan: every name found, every default filled in, every number checked."""
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -17,6 +16,7 @@ from webui.modules.types import (
 )
 from webui.services import limits as allowed
 from webui.services.models import Models
+from webui.services.notes import with_notes
 from webui.services.options import Options
 from webui.services.requests import GenerationRequest
 from webui.services.resolve_sampling import sampling_of
@@ -28,8 +28,6 @@ SEEDS: Final = 4_294_967_294
 
 HIGHEST_SEED: Final = 2**62
 """Largest seed that can be asked for; torch and the database both hold it."""
-
-_ADD_ON: Final = re.compile(r"<(?:lora|lyco|hypernet):[^>]+>")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,7 +63,7 @@ def resolve(
     prompt, negative = _prompts(request, own, house)
     checkpoint = _checkpoint(request, own, house.models)
     seeds, variation_seeds = _seeds(request, count=count, random=random)
-    return GenerationPlan(
+    plan = GenerationPlan(
         checkpoint=checkpoint,
         vae=house.models.find_vae(
             own.text("sd_vae") if request.vae is None else request.vae,
@@ -83,8 +81,8 @@ def resolve(
         text=_text_rules(request, own),
         noise=_noise_rules(request, own),
         tiling=own.flag("tiling") if request.tiling is None else request.tiling,
-        notes=_notes(prompt),
     )
+    return with_notes(plan)
 
 
 def _prompts(request: GenerationRequest, options: Options, house: House) -> tuple[str, str]:
@@ -155,10 +153,3 @@ def _text_rules(request: GenerationRequest, options: Options) -> TextRules:
         comma_backtrack=options.whole("comma_padding_backtrack"),
         old_editing=options.flag("use_old_scheduling"),
     )
-
-
-def _notes(prompt: str) -> tuple[str, ...]:
-    found = _ADD_ON.findall(prompt)
-    if not found:
-        return ()
-    return (f"Add-ons cannot be laid on yet and were left out: {', '.join(found[:5])[:200]}",)

@@ -52,13 +52,13 @@ class Timed:
 
 # 1. Several prompts at once ---------------------------------------------------------------------
 
-_AND: Final = re.compile(r"\bAND\b")
+AND: Final = re.compile(r"\bAND\b")
 _AND_WEIGHT: Final = re.compile(r"[-+]?(?:\d+\.?|\d*\.\d+)")
 
 
 def split_and(prompt: str) -> list[tuple[str, float]]:
     """Return the parts of ``a AND b:0.5`` with their weights, 1 where none is given."""
-    return [_and_part(part) for part in _AND.split(prompt)]
+    return [_and_part(part) for part in AND.split(prompt)]
 
 
 def _and_part(part: str) -> tuple[str, float]:
@@ -76,23 +76,23 @@ _NUMBER: Final = re.compile(r"\s*([+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?)
 
 
 @dataclass(frozen=True, slots=True)
-class _Edit:
+class Edit:
     """``[before:after:when]``."""
 
-    before: "tuple[_Node, ...]"
-    after: "tuple[_Node, ...]"
+    before: "tuple[Node, ...]"
+    after: "tuple[Node, ...]"
     when: str
 
 
 @dataclass(frozen=True, slots=True)
-class _Alternation:
+class Alternation:
     """``[first|second|...]``."""
 
-    options: "tuple[tuple[_Node, ...], ...]"
+    options: "tuple[tuple[Node, ...], ...]"
 
 
-_Node = str | _Edit | _Alternation
-_Text = tuple[_Node, ...]
+Node = str | Edit | Alternation
+Nodes = tuple[Node, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,26 +135,26 @@ def timeline(prompt: str, clock: Clock) -> list[Timed]:
 
     A text that cannot be read, such as one with a ``|`` outside brackets, stands for itself.
     """
-    content = _read(prompt)
+    content = read_changes(prompt)
     if content is None:
         return [Timed(clock.steps, prompt)]
     changes = {clock.steps}
-    for node in _nodes(content):
-        if isinstance(node, _Alternation):
+    for node in changes_in(content):
+        if isinstance(node, Alternation):
             changes.update(range(1, clock.steps + 1))
         elif (step := clock.step(node.when)) >= 1:
             changes.add(step)
     return [Timed(step, _at(content, step, clock)) for step in sorted(changes)]
 
 
-def _read(prompt: str) -> _Text | None:
+def read_changes(prompt: str) -> Nodes | None:
     """Return the prompt with its edits and alternations found; None if it cannot be read.
 
     Marks and words go one after another into ``content``. A bracket that closes and makes sense is
     replaced there by what it means. One that makes no sense was only a character, and so was every
     bracket that is still open around it.
     """
-    content: list[_Node] = []
+    content: list[Node] = []
     opened: list[_Open] = []
     for match in _TOKENS.finditer(prompt):
         mark = match[0]
@@ -175,12 +175,12 @@ def _read(prompt: str) -> _Text | None:
     return None if _holds_bar(content, opened) else tuple(content)
 
 
-def _holds_bar(content: list[_Node], opened: list[_Open]) -> bool:
+def _holds_bar(content: list[Node], opened: list[_Open]) -> bool:
     """Tell whether a ``|`` would be left outside brackets, which the language does not know."""
     return any(content[mark] == "|" for bracket in opened for mark in bracket.marks)
 
 
-def _understand(content: list[_Node], top: _Open, closer: str) -> bool:
+def _understand(content: list[Node], top: _Open, closer: str) -> bool:
     """Put what the closed bracket means in its place; tell whether it means anything."""
     if top.bracket != {"]": "[", ")": "("}[closer]:
         return False
@@ -197,41 +197,41 @@ def _understand(content: list[_Node], top: _Open, closer: str) -> bool:
     return True
 
 
-def _meaning(marks: list[_Node], parts: list[_Text]) -> _Edit | _Alternation | None:
+def _meaning(marks: list[Node], parts: list[Nodes]) -> Edit | Alternation | None:
     """Return the edit or alternation that square brackets with these parts are, if any."""
     if set(marks) == {"|"}:
-        return _Alternation(tuple(parts))
+        return Alternation(tuple(parts))
     last = parts[-1]
     number = _NUMBER.fullmatch(last[0]) if len(last) == 1 and isinstance(last[0], str) else None
     if marks not in ([":"], [":", ":"]) or number is None:
         return None
     before = parts[0] if len(parts) == 3 else ()  # noqa: PLR2004 - before, after, when
-    return _Edit(before, parts[-2], number[1])
+    return Edit(before, parts[-2], number[1])
 
 
-def _nodes(content: _Text) -> Iterator[_Edit | _Alternation]:
+def changes_in(content: Nodes) -> Iterator[Edit | Alternation]:
     """Yield every edit and alternation, however deep."""
-    waiting: list[_Node] = list(content)
+    waiting: list[Node] = list(content)
     while waiting:
         node = waiting.pop()
-        if isinstance(node, _Edit):
+        if isinstance(node, Edit):
             yield node
             waiting += [*node.before, *node.after]
-        elif isinstance(node, _Alternation):
+        elif isinstance(node, Alternation):
             yield node
             waiting += [inner for option in node.options for inner in option]
 
 
-def _at(content: _Text, step: int, clock: Clock) -> str:
+def _at(content: Nodes, step: int, clock: Clock) -> str:
     """Return the text that holds at this step."""
     words: list[str] = []
-    waiting: list[_Node] = list(reversed(content))
+    waiting: list[Node] = list(reversed(content))
     while waiting:
         node = waiting.pop()
-        if isinstance(node, _Edit):
+        if isinstance(node, Edit):
             chosen = node.before if step <= clock.step(node.when) else node.after
             waiting += reversed(chosen)
-        elif isinstance(node, _Alternation):
+        elif isinstance(node, Alternation):
             waiting += reversed(node.options[(step - 1) % len(node.options)])
         else:
             words.append(node)
@@ -240,7 +240,7 @@ def _at(content: _Text, step: int, clock: Clock) -> str:
 
 # 3 and 4. Words that count more or less ---------------------------------------------------------
 
-_EMPHASIS: Final = re.compile(r"\\[()\[\]\\]|\\|\(|\[|:\s*([+-]?[.\d]+)\s*\)|\)|\]|[^\\()\[\]:]+|:")
+EMPHASIS: Final = re.compile(r"\\[()\[\]\\]|\\|\(|\[|:\s*([+-]?[.\d]+)\s*\)|\)|\]|[^\\()\[\]:]+|:")
 _BREAK: Final = re.compile(r"\s*\bBREAK\b\s*")
 
 
@@ -260,7 +260,7 @@ def weighted(text: str) -> list[Piece]:
         RangeError: If a weight such as ``(a:1.2.3)`` is not a number.
     """
     reader = _Reader()
-    for match in _EMPHASIS.finditer(text):
+    for match in EMPHASIS.finditer(text):
         reader.take(match[0], match[1])
     return reader.end()
 
