@@ -7,6 +7,7 @@ from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from transformers import CLIPTextConfig, CLIPTextModel
 
+from webui.modules.networks.token_table import TokenTable
 from webui.modules.networks.upsample import LdmUpsample
 from webui.modules.weights.architecture import TextShape, UNetShape, VaeShape
 
@@ -70,4 +71,6 @@ def build_text(shape: TextShape) -> CLIPTextModel:
         pad_token_id=49407,
     )
     with torch.device("meta"):
-        return CLIPTextModel(config)
+        network = CLIPTextModel(config)
+        network.set_input_embeddings(TokenTable(shape.vocabulary, shape.width))
+    return network

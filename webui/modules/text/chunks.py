@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from webui.modules.text.learned import LearnedWords
 from webui.modules.text.prompt import Piece, weighted
 from webui.modules.text.tokens import CHUNK, END, START, token_ids
 from webui.modules.types import TextRules
@@ -13,6 +14,10 @@ COMMA: Final = 267
 
 LENGTH: Final = CHUNK + 2
 """Tokens of a chunk with its start and end."""
+
+
+NONE_LEARNED: Final = LearnedWords()
+"""No learned words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +58,15 @@ class _Writer:
         self.tokens.append(token)
         self.weights.append(weight)
 
+    def add_learned(self, rows: Sequence[int], weight: float) -> None:
+        """Take the vectors of a learned word, which stay together in one chunk."""
+        if len(self.tokens) == CHUNK:
+            self._break_at_comma()
+        if len(self.tokens) + len(rows) > CHUNK:
+            self.end_chunk()
+        self.tokens += rows
+        self.weights += [weight] * len(rows)
+
     def _break_at_comma(self) -> None:
         """Move what follows the last comma to the next chunk, if it is at most ``backtrack``."""
         place = self.after_comma
@@ -75,15 +89,22 @@ class _Writer:
         self.tokens, self.weights, self.after_comma = [], [], -1
 
 
-def chunks(text: str, rules: TextRules) -> list[Chunk]:
-    """Return the chunks of a text, at least one."""
+def chunks(text: str, rules: TextRules, learned: LearnedWords = NONE_LEARNED) -> list[Chunk]:
+    """Return the chunks of a text, at least one; learned words become the numbers of their rows."""
     writer = _Writer(rules.comma_backtrack)
     for piece in pieces(text, rules):
         if piece.ends_chunk:
             writer.end_chunk()
             continue
-        for token in token_ids(piece.text):
-            writer.add(token, piece.weight)
+        tokens, place = token_ids(piece.text), 0
+        while place < len(tokens):
+            word = learned.at(tokens, place)
+            if word is None:
+                writer.add(tokens[place], piece.weight)
+                place += 1
+            else:
+                writer.add_learned(word[0], piece.weight)
+                place += word[1]
     if writer.tokens or not writer.chunks:
         writer.end_chunk()
     return writer.chunks

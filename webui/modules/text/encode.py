@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from webui.modules.conditioning import Conditioning, PictureText, TimedEncoding
-from webui.modules.text.chunks import EMPTY, Chunk, chunks
+from webui.modules.text.chunks import EMPTY, NONE_LEARNED, Chunk, chunks
+from webui.modules.text.learned import LearnedWords
 from webui.modules.text.prompt import Clock, split_and, timeline
 from webui.modules.types import Emphasis, TextRules
 
@@ -18,9 +19,12 @@ Layer = Callable[[Tensor, int], Tensor]
 class TextEncoder:
     """CLIP with A1111's rules around it."""
 
-    def __init__(self, layer: Layer, rules: TextRules) -> None:
+    def __init__(
+        self, layer: Layer, rules: TextRules, learned: LearnedWords = NONE_LEARNED
+    ) -> None:
         self._layer = layer
         self._rules = rules
+        self._learned = learned
 
     @torch.inference_mode()
     def condition(
@@ -60,7 +64,9 @@ class TextEncoder:
         A text with fewer chunks than another is filled up with empty ones. Texts that are encoded
         together share the mean to which emphasis is scaled back, as in A1111.
         """
-        table: Mapping[str, list[Chunk]] = {text: chunks(text, self._rules) for text in texts}
+        table: Mapping[str, list[Chunk]] = {
+            text: chunks(text, self._rules, self._learned) for text in texts
+        }
         length = max(len(found) for found in table.values())
         columns = [
             [table[text][place] if place < len(table[text]) else EMPTY for text in texts]

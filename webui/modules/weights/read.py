@@ -36,6 +36,10 @@ class TensorReader(Protocol):
         """Return a copy of one tensor as it is stored."""
         ...
 
+    def values(self) -> Mapping[str, Any]:
+        """Return what stands in the file beside its tensors: numbers and texts by name."""
+        ...
+
 
 @contextmanager
 def open_tensors(path: Path) -> Generator[TensorReader]:
@@ -70,6 +74,9 @@ class _SafetensorsReader:
     def read(self, name: str) -> Tensor:
         return cast("Tensor", self._file.get_tensor(name)).clone()
 
+    def values(self) -> Mapping[str, Any]:
+        return self._file.metadata() or {}
+
 
 class _PickleReader:
     def __init__(self, path: Path, file: BinaryIO, content: PickledFile) -> None:
@@ -80,6 +87,9 @@ class _PickleReader:
 
     def names(self) -> list[str]:
         return list(self._content.tensors)
+
+    def values(self) -> Mapping[str, Any]:
+        return self._content.values
 
     def read(self, name: str) -> Tensor:
         described = self._content.tensors[name]
