@@ -1,15 +1,22 @@
-"""What is loaded now: a checkpoint and perhaps a VAE; swapped when a plan needs another."""
+"""What is loaded now: the checkpoints of a plan and perhaps a VAE; swapped for another plan."""
 
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
 
+import psutil
 import torch
 
 from webui.modules.device import Device
 from webui.modules.errors import ModelFileError, OutOfMemoryError
 from webui.modules.networks.checkpoint import Autoencoder, Checkpoint, load_checkpoint, load_vae
-from webui.modules.pipeline.passes import Studio
+from webui.modules.pipeline.img2img import img2img
+from webui.modules.pipeline.studio import Studio
 from webui.modules.pipeline.txt2img import txt2img
 from webui.modules.types import GenerationPlan, ModelRecord, Observer, Picture
+
+ROOM: Final = 2.0
+"""A second checkpoint is held beside the first if this many times its size is free."""
 
 
 class Engine:
@@ -17,7 +24,7 @@ class Engine:
 
     def __init__(self, device: Device) -> None:
         self._device = device
-        self._checkpoint: Checkpoint | None = None
+        self._checkpoints: dict[Path, Checkpoint] = {}
         self._vae: tuple[ModelRecord, Autoencoder] | None = None
 
     @property
@@ -34,10 +41,12 @@ class Engine:
             NumericsError: If the network gives not-a-number.
         """
         try:
-            checkpoint = self.load(plan.checkpoint)
-            vae = self._load_vae(plan.vae) if plan.vae else checkpoint.vae
-            studio = Studio(checkpoint=checkpoint, vae=vae, device=self._device)
-            yield from txt2img(plan, studio, observe)
+            self._keep_only({record.path for record in _checkpoints_of(plan)})
+            studio = self._lay_out(plan.checkpoint, plan.vae)
+            if plan.start is None:
+                yield from txt2img(plan, studio, observe)
+            else:
+                yield from img2img(plan, plan.start, studio, observe)
         except (torch.OutOfMemoryError, MemoryError) as error:
             raise _too_large(plan) from error
         except RuntimeError as error:
@@ -46,21 +55,56 @@ class Engine:
             raise _too_large(plan) from error
 
     def load(self, record: ModelRecord) -> Checkpoint:
-        """Return the checkpoint, read from its file unless it is the one in memory.
+        """Return the checkpoint, read from its file unless it is in memory; forget all others.
 
         Raises:
             ModelError: If the file cannot be used.
         """
-        loaded = self._checkpoint
-        if loaded is None or _changed(loaded.record, record):
-            self.unload()
-            self._checkpoint = loaded = load_checkpoint(record, self._device)
-        return loaded
+        self._keep_only({record.path})
+        return self._load(record)
 
     def unload(self) -> None:
         """Forget all weights."""
-        self._checkpoint = None
         self._vae = None
+        self._keep_only(set())
+
+    def _lay_out(self, record: ModelRecord, vae: ModelRecord | None) -> Studio:
+        """Return what a plan draws with; another checkpoint is laid aside if both do not fit."""
+        checkpoint = self._load(record)
+        return Studio(
+            checkpoint=checkpoint,
+            vae=self._load_vae(vae) if vae else checkpoint.vae,
+            device=self._device,
+            others=self._lay_out,
+        )
+
+    def _load(self, record: ModelRecord) -> Checkpoint:
+        loaded = self._checkpoints.get(record.path)
+        if loaded is not None and not _changed(loaded.record, record):
+            return loaded
+        self._forget(record.path)
+        if self._checkpoints and not self._has_room():
+            self._keep_only(set())
+        self._checkpoints[record.path] = load_checkpoint(record, self._device)
+        return self._checkpoints[record.path]
+
+    def _has_room(self) -> bool:
+        """Tell whether one more checkpoint like the largest fits, and leaves room to draw."""
+        needed = max(_bytes_of(checkpoint) for checkpoint in self._checkpoints.values())
+        free = self.memory().get("free", psutil.virtual_memory().available)
+        return free > ROOM * needed
+
+    def _keep_only(self, paths: set[Path]) -> None:
+        for path in set(self._checkpoints) - paths:
+            self._forget(path)
+
+    def _forget(self, path: Path) -> None:
+        """Free a checkpoint's memory, whoever still holds the checkpoint itself."""
+        checkpoint = self._checkpoints.pop(path, None)
+        if checkpoint is None:
+            return
+        for network in (checkpoint.unet, checkpoint.vae, checkpoint.text):
+            network.to_empty(device="meta")
         if self._device.torch.type == "cuda":
             torch.cuda.empty_cache()
 
@@ -75,6 +119,21 @@ class Engine:
         if self._vae is None or _changed(self._vae[0], record):
             self._vae = (record, load_vae(record.path, self._device))
         return self._vae[1]
+
+
+def _checkpoints_of(plan: GenerationPlan) -> Iterator[ModelRecord]:
+    """Yield every main model that a plan draws with."""
+    yield plan.checkpoint
+    if plan.hires and plan.hires.checkpoint:
+        yield plan.hires.checkpoint
+    if plan.refiner:
+        yield plan.refiner.checkpoint
+
+
+def _bytes_of(checkpoint: Checkpoint) -> int:
+    networks = (checkpoint.unet, checkpoint.vae, checkpoint.text)
+    parameters = (each for network in networks for each in network.parameters())
+    return sum(parameter.numel() * parameter.element_size() for parameter in parameters)
 
 
 def _changed(loaded: ModelRecord, wanted: ModelRecord) -> bool:

@@ -5,15 +5,16 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Final
 
-import torch
 from torch import Tensor
 
-from webui.modules.device import Device
-from webui.modules.networks.checkpoint import Autoencoder, Checkpoint
 from webui.modules.networks.predict import TextPredictor, UNetPredictor
+from webui.modules.pipeline.beside import PLAIN, beside_nothing
 from webui.modules.pipeline.progress import Progress
+from webui.modules.pipeline.relay import Relay
+from webui.modules.pipeline.studio import Studio
+from webui.modules.sampling.blending import Kept
 from webui.modules.sampling.catalogue import Sampler, find_sampler
-from webui.modules.sampling.guidance import GuidedDenoiser, Painter
+from webui.modules.sampling.guidance import Beside, GuidedDenoiser, Painter
 from webui.modules.sampling.noise import BatchNoise
 from webui.modules.sampling.samplers import SAMPLER_FUNCTIONS
 from webui.modules.sampling.schedule import (
@@ -26,19 +27,10 @@ from webui.modules.sampling.schedule import (
 from webui.modules.sampling.walk import Walk
 from webui.modules.text.encode import TextEncoder
 from webui.modules.text.prompt import Clock, take_tags
-from webui.modules.types import PIXELS_PER_LATENT, GenerationPlan, SamplingPlan
+from webui.modules.types import PIXELS_PER_LATENT, GenerationPlan, Refiner, SamplingPlan
 
 NEARLY_ALL: Final = 0.999
 """The largest share of the steps that a picture to start from leaves; A1111's bound."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Studio:
-    """What lies ready to draw with: the main model, the autoencoder to use, and the device."""
-
-    checkpoint: Checkpoint
-    vae: Autoencoder
-    device: Device
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -76,7 +68,10 @@ class Pass:
         negative_prompts: What to avoid, one per picture of the batch.
         sampling: How noise becomes a latent picture.
         first_pass: Calls of the network in the pass before this one, for ``[a:b:when]``; else 0.
+        refiner: Who takes over on the way; None if nobody does.
         progress: Told of every step.
+        kept: The part of a picture that stays; None to draw all of it.
+        beside: A picture that the network sees besides; None for most networks.
     """
 
     studio: Studio
@@ -88,7 +83,10 @@ class Pass:
     negative_prompts: Sequence[str]
     sampling: SamplingPlan
     first_pass: int = 0
+    refiner: Refiner | None = None
     progress: Progress
+    kept: Kept | None = None
+    beside: Beside | None = None
 
     @cached_property
     def sampler(self) -> Sampler:
@@ -98,9 +96,12 @@ class Pass:
     @cached_property
     def levels(self) -> NoiseLevels:
         """The noise levels that the checkpoint was trained on, as this sampler sees them."""
-        stride = LCM_STRIDE if self.sampler.function == "lcm" else 1
-        alphas = trained_alphas(self.studio.checkpoint.alphas_cumprod, self.sampling)
-        return NoiseLevels.of(alphas, stride=stride)
+        return self._levels_of(self.studio)
+
+    @cached_property
+    def relay(self) -> Relay:
+        """Who draws; after the walk its studio is the one to decode with."""
+        return Relay(self.studio, self.refiner, self._painter)
 
     @cached_property
     def calls(self) -> int:
@@ -203,30 +204,53 @@ class Pass:
             return float((1 + sigmas[0] ** 2) ** 0.5)
         return float(sigmas[0])
 
+    def _levels_of(self, studio: Studio) -> NoiseLevels:
+        stride = LCM_STRIDE if self.sampler.function == "lcm" else 1
+        alphas = trained_alphas(studio.checkpoint.alphas_cumprod, self.sampling)
+        return NoiseLevels.of(alphas, stride=stride)
+
     def _denoiser(self, *, calls: int) -> GuidedDenoiser:
-        checkpoint, device = self.studio.checkpoint, self.studio.device
+        relief = self.relay.relief if self.refiner else None
+        return GuidedDenoiser(
+            self._painter(self.studio),
+            self.sampling,
+            calls=calls,
+            relief=relief,
+            kept=self.kept,
+        )
+
+    def _painter(self, studio: Studio) -> Painter:
+        """Tell a studio's network the texts, encoded by its own text encoder."""
+        checkpoint, device = studio.checkpoint, studio.device
         encoder = TextEncoder(TextPredictor(checkpoint, device), self.plan.text)
         conditioning = encoder.condition(
             [take_tags(prompt)[0] for prompt in self.prompts],
             self.negative_prompts,
             Clock(steps=self.calls, first_pass=self.first_pass, old=self.plan.text.old_editing),
         )
-        painter = Painter(
+        return Painter(
             network=UNetPredictor(checkpoint, device),
             conditioning=conditioning,
-            levels=self.levels,
+            levels=self._levels_of(studio),
             prediction=checkpoint.architecture.prediction,
+            beside=self._beside(studio),
         )
-        return GuidedDenoiser(painter, self.sampling, calls=calls)
+
+    def _beside(self, studio: Studio) -> Beside | None:
+        """Return what this studio's network sees besides: what was given, or nothing."""
+        channels = studio.checkpoint.architecture.unet.in_channels
+        if self.beside is not None and channels == PLAIN + self.beside.latents.shape[1]:
+            return self.beside
+        return beside_nothing(studio, (self.width, self.height), self.plan.seeds[self.which])
 
 
 def _no_brownian(_sigma: Tensor, _sigma_next: Tensor) -> Tensor:
     raise AssertionError  # only samplers that say so in the catalogue ask for it
 
 
-@torch.inference_mode()
 def whole_plan(plan: GenerationPlan, studio: Studio, which: slice, progress: Progress) -> Pass:
     """Return the first pass of a batch as the plan describes it."""
+    later = plan.hires is not None and plan.refiner and plan.refiner.during == "second pass"
     return Pass(
         studio=studio,
         plan=plan,
@@ -236,5 +260,6 @@ def whole_plan(plan: GenerationPlan, studio: Studio, which: slice, progress: Pro
         prompts=plan.prompts[which],
         negative_prompts=plan.negative_prompts[which],
         sampling=plan.sampling,
+        refiner=None if later else plan.refiner,
         progress=progress,
     )

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from webui.modules.errors import NumericsError
 from webui.modules.networks.predict import decode
-from webui.modules.pipeline.passes import Studio
+from webui.modules.pipeline.studio import Studio
 
 
 def pixels(latents: Tensor, studio: Studio) -> list[Tensor]:

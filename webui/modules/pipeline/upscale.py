@@ -1,0 +1,75 @@
+"""Pictures made larger, in pixels: by the plain ways, or by a network and Lanczos at the end."""
+
+from collections.abc import Callable
+from typing import Final
+
+from PIL import Image
+
+from webui.modules.device import Device
+from webui.modules.types import PIXELS_PER_LATENT, Hires
+
+Enlarger = Callable[[Image.Image, float], Image.Image]
+"""Returns a picture enlarged about so many times; a network has its own idea of how many."""
+
+TRIES: Final = 3
+"""How often a network is applied at most until the wanted size is reached."""
+
+LANCZOS: Final = Image.Resampling.LANCZOS
+
+
+def enlarger(hires: Hires, device: Device) -> Enlarger | None:
+    """Return how hires fix enlarges pixels; None is Lanczos in one step.
+
+    Raises:
+        ModelError: If the upscaling network cannot be used.
+    """
+    return {"Lanczos": lanczos, "Nearest": nearest}.get(hires.upscaler)
+
+
+def upscale(picture: Image.Image, width: int, height: int, enlarge: Enlarger | None) -> Image.Image:
+    """Return a picture of exactly this size.
+
+    As in A1111, an enlarger first brings it to whole latent cells, and Lanczos to the last pixel.
+
+    Args:
+        picture: RGB.
+        width: Pixels.
+        height: Pixels.
+        enlarge: How; None is Lanczos in one step.
+    """
+    factor = max(width / picture.width, height / picture.height)
+    if enlarge is not None and factor > 1:
+        picture = _to_whole_cells(picture, factor, enlarge)
+    return _sized(picture, width, height)
+
+
+def lanczos(picture: Image.Image, factor: float) -> Image.Image:
+    """Enlarge smoothly."""
+    return picture.resize(_scaled(picture, factor), LANCZOS)
+
+
+def nearest(picture: Image.Image, factor: float) -> Image.Image:
+    """Enlarge by repeating pixels."""
+    return picture.resize(_scaled(picture, factor), Image.Resampling.NEAREST)
+
+
+def _to_whole_cells(picture: Image.Image, factor: float, enlarge: Enlarger) -> Image.Image:
+    """Enlarge until the picture is large enough, then bring it to multiples of 8 pixels."""
+    width, height = (
+        int(side * factor // PIXELS_PER_LATENT * PIXELS_PER_LATENT) for side in picture.size
+    )
+    for _ in range(TRIES):
+        if picture.width >= width and picture.height >= height:
+            break
+        before, picture = picture.size, enlarge(picture, factor)
+        if picture.size == before:
+            break
+    return _sized(picture, width, height)
+
+
+def _sized(picture: Image.Image, width: int, height: int) -> Image.Image:
+    return picture if picture.size == (width, height) else picture.resize((width, height), LANCZOS)
+
+
+def _scaled(picture: Image.Image, factor: float) -> tuple[int, int]:
+    return int(picture.width * factor), int(picture.height * factor)
