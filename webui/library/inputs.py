@@ -127,7 +127,7 @@ def _plain(image: Image.Image) -> Image.Image:
         image = _shallow(image)
     seen_through = image.has_transparency_data
     image = image.convert("RGBA" if seen_through else "RGB")
-    if seen_through and image.getextrema()[3] == OPAQUE:
+    if seen_through and image.getchannel("A").getextrema() == OPAQUE:
         image = image.convert("RGB")
     return Image.frombytes(image.mode, image.size, image.tobytes())
 
