@@ -52,7 +52,7 @@ def test_the_history_finds_a_picture_by_its_words(open_page: OpenPage) -> None:
     expect(page.locator("#history_grid .tile")).to_have_count(1)
     page.locator("#history_grid .tile").click()
     expect(page.locator("#history_picture .infotext")).to_contain_text("a violet umbrella")
-    page.locator("#history_picture [data-send]").click()
+    page.locator("#history_picture [data-to=txt2img]").click()
 
     expect(field(page, "txt2img_prompt")).to_have_value("a violet umbrella")
     expect(field(page, "txt2img_seed")).to_have_value("5")

@@ -27,7 +27,7 @@ def test_the_switch_changes_every_label_and_is_remembered(
     page.locator("#language").get_by_text("中文").click()
 
     expect(page.locator("#txt2img_generate")).to_have_text("生成")
-    page.locator("#advanced > button").click()
+    page.locator("#txt2img_advanced > button").click()
     for tab in ("文生图", "图片信息", "历史"):
         open_tab(page, tab)
         labels = page.locator("[data-testid=block-info]:visible, button:visible, h2:visible")

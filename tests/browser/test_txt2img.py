@@ -181,6 +181,6 @@ def test_tokens_are_counted_while_typing(open_page: OpenPage) -> None:
     page = open_page()
 
     write(page, txt2img_prompt="a red apple on a blue background")
-    expect(page.locator("#tokens")).to_have_text("7/75")
+    expect(page.locator("#txt2img_token_counter")).to_have_text("7/75")
     write(page, txt2img_prompt="apple " * 80)
-    expect(page.locator("#tokens")).to_have_text("80/150")
+    expect(page.locator("#txt2img_token_counter")).to_have_text("80/150")

@@ -13,8 +13,7 @@ from webui.ui.labels import Labels
 from webui.ui.messages import explain
 from webui.ui.people import person
 from webui.ui.plumbing import QUICK, board
-from webui.ui.txt2img_form import Updates
-from webui.ui.txt2img_tab import Txt2ImgTab
+from webui.ui.sections import Updates
 
 PAGE: Final = 60
 """Pictures on one page."""
@@ -83,7 +82,7 @@ class HistoryTab:
         )
 
 
-def build_history(labels: Labels, studio: Studio, txt2img: Txt2ImgTab, tabs: gr.Tabs) -> HistoryTab:
+def build_history(labels: Labels, studio: Studio) -> HistoryTab:
     """Lay out the tab and say what happens in it."""
     search = labels.make(
         gr.Textbox,
@@ -116,22 +115,16 @@ def build_history(labels: Labels, studio: Studio, txt2img: Txt2ImgTab, tabs: gr.
         newer=newer,
         trail=gr.State([]),
     )
-    _connect(tab, txt2img, tabs)
+    _connect(tab)
     return tab
 
 
-def _connect(tab: HistoryTab, txt2img: Txt2ImgTab, tabs: gr.Tabs) -> None:
+def _connect(tab: HistoryTab) -> None:
     page = [tab.grid, tab.trail, tab.older, tab.newer]
     tab.search.change(tab.first_page, tab.search, page, trigger_mode="always_last", **QUICK)
     tab.older.click(tab.older_page, [tab.search, tab.trail], page, **QUICK)
     tab.newer.click(tab.newer_page, [tab.search, tab.trail], page, **QUICK)
     tab.grid.select(tab.open, None, tab.detail, **QUICK)
-
-    def to_form(event: gr.EventData, request: gr.Request) -> Updates:
-        return {**txt2img.restore(event, request), tabs: gr.Tabs(selected="txt2img")}
-
-    restored = [*txt2img.form.components(), txt2img.notice, tabs]
-    tab.detail.submit(to_form, None, restored, **QUICK)
 
 
 def _tiles(pictures: list[PictureView]) -> str:

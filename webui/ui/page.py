@@ -1,5 +1,6 @@
 """The page: header, tabs, theme and language."""
 
+from collections.abc import Sequence
 from html import escape
 from typing import Any, Final
 
@@ -10,14 +11,19 @@ from webui import __version__
 from webui.modules.errors import WebuiError
 from webui.services.models import Suggested
 from webui.services.studio import Studio
+from webui.ui.drawing_layout import Picker, Site, build_drawing
+from webui.ui.drawing_tab import DrawingTab, checkpoint_choices
 from webui.ui.history_tab import build_history
 from webui.ui.labels import Labels
 from webui.ui.messages import LANGUAGES, load_words
 from webui.ui.plumbing import FOLLOWING, QUICK, asset, plain_html
 from webui.ui.png_info_tab import build_png_info
+from webui.ui.scenery import build_scenery
+from webui.ui.sending import Sending
 from webui.ui.theme import paper_and_ink
-from webui.ui.txt2img_layout import Picker, build_txt2img
-from webui.ui.txt2img_tab import checkpoint_choices
+
+DRAWING: Final = ("txt2img", "img2img")
+"""The tabs that draw."""
 
 LOGO: Final = (
     '<svg class="seal" viewBox="0 0 32 32" aria-hidden="true"><rect width="32" height="32" rx="7"/>'
@@ -31,43 +37,107 @@ def build_page(studio: Studio) -> gr.Blocks:
     labels = Labels(load_words())
     with gr.Blocks(title="Atelier", analytics_enabled=False, fill_width=True) as page:
         picker, refresh, language = _header(labels, studio)
-        with gr.Tabs(selected="txt2img", elem_id="tabs") as tabs:
-            with labels.make(gr.Tab, {"label": "tab.txt2img"}, id="txt2img"):
-                txt2img = build_txt2img(labels, studio, picker)
-            with labels.make(gr.Tab, {"label": "tab.png_info"}, id="png_info"):
-                build_png_info(labels, studio, txt2img, tabs)
-            with labels.make(gr.Tab, {"label": "tab.history"}, id="history") as history_tab:
-                history = build_history(labels, studio, txt2img, tabs)
+        scenery = build_scenery(labels, studio, names=DRAWING)
+        with gr.Row(elem_id="desk"):
+            with gr.Tabs(selected="txt2img", elem_id="tabs") as tabs:
+                txt2img, img2img = (
+                    _drawing_tab(
+                        Site(
+                            name=name,
+                            pictured=name == "img2img",
+                            labels=labels,
+                            studio=studio,
+                            picker=picker,
+                            scenery=scenery,
+                        )
+                    )
+                    for name in DRAWING
+                )
+                with labels.make(gr.Tab, {"label": "tab.png_info"}, id="png_info"):
+                    png_info = build_png_info(labels, studio, txt2img, tabs)
+                with labels.make(gr.Tab, {"label": "tab.history"}, id="history") as history_tab:
+                    history = build_history(labels, studio)
+            with gr.Column(elem_id="show"):
+                scenery.notice.render()
+                with gr.Column(elem_id="scene"):
+                    scenery.progress.render()
+                    scenery.stage.render()
+        sending = Sending(
+            studio=studio,
+            txt2img=txt2img,
+            img2img=img2img,
+            tabs=tabs,
+            dropped=gr.UploadButton(visible="hidden", elem_id="dropped"),
+            place=gr.Textbox(visible=False),
+        )
         footer = plain_html(foot(studio), elem_id="footer")
-
-        def greet(spoken: str) -> dict[Block, Any]:
-            # Nothing to say where the page stands right already: an answer that comes late would
-            # overrule the person who has just chosen another language.
-            return {language: spoken, **labels.updates(spoken)} if spoken else {}
-
+        scenery.connect()
+        sending.connect(scenery.stage, history.detail)
+        sending.connect_png_info(png_info.text, png_info.to_img2img, png_info.to_inpaint)
+        scenery.stage.input(_example, None, txt2img.form.prompt, **QUICK)
         history_tab.select(
             history.first_page,
             history.search,
             [history.grid, history.trail, history.older, history.newer],
             **QUICK,
         )
-        files = [picker.checkpoint, txt2img.form.vae]
-        refresh.click(txt2img.refresh, None, files, **QUICK)
-        language.input(
-            labels.updates, language, labels.components(), js="(l) => atelier.speak(l)", **QUICK
-        )
-        page.load(
-            greet,
-            language,
-            [language, *labels.components()],
-            js="() => atelier.unpainted()",
-            **QUICK,
-        )
-        scenery = [txt2img.stage, txt2img.progress, txt2img.notice, txt2img.interrupt, txt2img.skip]
-        page.load(txt2img.arrive, None, [*files, *scenery], **FOLLOWING)
-        for moment in (page.load, txt2img.generate.click):
+        _connect_language(page, labels, language)
+        _connect_files(page, studio, [txt2img, img2img], refresh)
+        page.load(scenery.arrive, None, scenery.outputs(), **FOLLOWING)
+        for moment in (page.load, txt2img.generate.click, img2img.generate.click):
             moment(lambda: foot(studio), None, footer, **QUICK)
     return page
+
+
+def _drawing_tab(site: Site) -> DrawingTab:
+    with site.labels.make(
+        gr.Tab,
+        {"label": f"tab.{site.name}"},
+        id=site.name,
+        elem_id=f"tab_{site.name}",
+        elem_classes=["drawing"],
+    ):
+        return build_drawing(site)
+
+
+def _example(event: gr.EventData) -> str:
+    """Put an example into the prompt."""
+    return str(event.text)
+
+
+def _connect_language(page: gr.Blocks, labels: Labels, language: gr.Radio) -> None:
+    def greet(spoken: str) -> dict[Block, Any]:
+        # Nothing to say where the page stands right already: an answer that comes late would
+        # overrule the person who has just chosen another language.
+        return {language: spoken, **labels.updates(spoken)} if spoken else {language: gr.skip()}
+
+    language.input(
+        labels.updates, language, labels.components(), js="(l) => atelier.speak(l)", **QUICK
+    )
+    page.load(
+        greet,
+        gr.Textbox(visible=False),
+        [language, *labels.components()],
+        js="() => atelier.unpainted()",
+        **QUICK,
+    )
+
+
+def _connect_files(
+    page: gr.Blocks, studio: Studio, drawing: Sequence[DrawingTab], refresh: gr.Button
+) -> None:
+    """Keep the lists of files as the folders are."""
+    offered = list({component for tab in drawing for component in tab.offered()})
+
+    def offer() -> dict[Block, Any]:
+        return {key: update for tab in drawing for key, update in tab.offer_files().items()}
+
+    def look_again() -> dict[Block, Any]:
+        studio.models.refresh()
+        return offer()
+
+    refresh.click(look_again, None, offered, **QUICK)
+    page.load(offer, None, offered, **QUICK)
 
 
 def foot(studio: Studio) -> str:
@@ -131,8 +201,7 @@ def _header(labels: Labels, studio: Studio) -> tuple[Picker, gr.Button, gr.Radio
             f"{labels.words.html('page.theme')}</button>",
             elem_id="theme",
         )
-    filled_for = gr.Textbox(value=name, visible=False)
-    return Picker(checkpoint=checkpoint, filled_for=filled_for, first=first), refresh, language
+    return Picker(checkpoint=checkpoint, name=name, first=first), refresh, language
 
 
 def _first_checkpoint(studio: Studio) -> tuple[str, Suggested]:

@@ -1,5 +1,6 @@
 """How events travel: never as a public interface, and never one person behind another."""
 
+from collections.abc import Sequence
 from importlib.resources import files
 from typing import Any, Final
 
@@ -26,11 +27,26 @@ def asset(name: str) -> str:
     return (files("webui.ui") / "assets" / name).read_text("utf-8")
 
 
-def board(value: str, *, elem_id: str) -> gr.HTML:
+def board(value: str, *, elem_id: str, render: bool = True) -> gr.HTML:
     """Make a piece of HTML whose pictures and buttons can be clicked; see ``board.js``."""
-    return gr.HTML(value, elem_id=elem_id, apply_default_css=False, js_on_load=asset("board.js"))
+    return gr.HTML(
+        value,
+        elem_id=elem_id,
+        apply_default_css=False,
+        js_on_load=asset("board.js"),
+        render=render,
+    )
 
 
-def plain_html(value: str, *, elem_id: str) -> gr.HTML:
+def plain_html(
+    value: str, *, elem_id: str, elem_classes: Sequence[str] = (), render: bool = True
+) -> gr.HTML:
     """Make a piece of HTML that is only looked at."""
-    return gr.HTML(value, elem_id=elem_id, apply_default_css=False, js_on_load=None)
+    return gr.HTML(
+        value,
+        elem_id=elem_id,
+        elem_classes=list(elem_classes),
+        apply_default_css=False,
+        js_on_load=None,
+        render=render,
+    )

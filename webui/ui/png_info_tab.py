@@ -4,18 +4,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from urllib.parse import quote
 
 import gradio as gr
 
 from webui.modules.errors import WebuiError
 from webui.services.studio import Studio
+from webui.ui.drawing_tab import DrawingTab
 from webui.ui.labels import Labels
 from webui.ui.messages import explain, notice
 from webui.ui.plumbing import QUICK, plain_html
-from webui.ui.txt2img_form import Updates
-from webui.ui.txt2img_tab import Txt2ImgTab
+from webui.ui.sections import Updates
+
+SENDS: Final = {
+    "action.send": "pnginfo_send",
+    "action.send_img2img": "pnginfo_send_img2img",
+    "action.send_inpaint": "pnginfo_send_inpaint",
+}
+"""The buttons that take the picture along, by their words."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,6 +36,8 @@ class PngInfoTab:
     text: gr.Textbox
     items: gr.HTML
     send: gr.Button
+    to_img2img: gr.Button
+    to_inpaint: gr.Button
 
     def read(self, path: str | None) -> Updates:
         """Show what a dropped picture says about itself."""
@@ -37,7 +46,7 @@ class PngInfoTab:
             self.picture: "",
             self.items: "",
             self.text: gr.update(value="", visible=False),
-            self.send: gr.update(visible=False),
+            **self._sends(),
         }
         if not path:
             return blank
@@ -50,17 +59,22 @@ class PngInfoTab:
         shown = {**blank, self.picture: f'<img src="gradio_api/file={quote(path)}" alt="">'}
         if not text:
             said = notice(words.html("png_info.nothing"), words.html("png_info.nothing_hint"))
-            return {**shown, self.items: said}
+            return {**shown, self.items: said, **self._sends(picture=True)}
         return {
             **shown,
             self.items: _table(_spoken(text, parsed) | others),
             self.text: gr.update(value=text, visible=True),
-            self.send: gr.update(visible=True),
+            **self._sends(picture=True, text=True),
         }
+
+    def _sends(self, *, picture: bool = False, text: bool = False) -> Updates:
+        """Show the buttons that take the picture along, and that which needs its settings."""
+        seen = {self.send: text, self.to_img2img: picture, self.to_inpaint: picture}
+        return {button: gr.update(visible=visible) for button, visible in seen.items()}
 
 
 def build_png_info(
-    labels: Labels, studio: Studio, txt2img: Txt2ImgTab, tabs: gr.Tabs
+    labels: Labels, studio: Studio, txt2img: DrawingTab, tabs: gr.Tabs
 ) -> PngInfoTab:
     """Lay out the tab and say what happens in it."""
     with gr.Row(elem_id="png_info"):
@@ -87,18 +101,26 @@ def build_png_info(
                 buttons=["copy"],
                 elem_id="pnginfo_text",
             )
-            send = labels.make(
-                gr.Button,
-                {"value": "action.send"},
-                variant="primary",
-                visible=False,
-                elem_id="pnginfo_send",
-            )
+            with gr.Row(elem_id="pnginfo_sends"):
+                send, to_img2img, to_inpaint = (
+                    labels.make(
+                        gr.Button, {"value": key}, visible=False, elem_id=elem_id, min_width=0
+                    )
+                    for key, elem_id in SENDS.items()
+                )
             items = plain_html("", elem_id="pnginfo_items")
     tab = PngInfoTab(
-        studio=studio, labels=labels, file=file, picture=picture, text=text, items=items, send=send
+        studio=studio,
+        labels=labels,
+        file=file,
+        picture=picture,
+        text=text,
+        items=items,
+        send=send,
+        to_img2img=to_img2img,
+        to_inpaint=to_inpaint,
     )
-    shown: list[Any] = [picture, text, items, send]
+    shown: list[Any] = [picture, text, items, send, to_img2img, to_inpaint]
     file.change(tab.read, file, shown, **QUICK)
     restored = [*txt2img.form.components(), txt2img.notice, tabs]
 

@@ -47,12 +47,22 @@ def card(picture: PictureView, words: Words, *, chosen: bool = True) -> str:
   <figcaption>
     <div class="actions">
       <a class="pill" href="{url}" download="{name}">{words.html("action.download")}</a>
-      <button class="pill" data-send="{picture.id}">{words.html("action.send")}</button>
+      <span class="pills">{_sends(picture, words)}</span>
+      <button class="pill" data-send="{picture.id}" data-to="hires">{words.html("action.hires")}
+      </button>
       <button class="glyph glyph-copy" data-copy>{words.html("stage.copy")}</button>
     </div>
     <pre class="infotext" tabindex="0">{escape(picture.infotext)}</pre>
   </figcaption>
 </figure>"""
+
+
+def _sends(picture: PictureView, words: Words) -> str:
+    buttons = "".join(
+        f'<button data-send="{picture.id}" data-to="{to}">{words.html(f"send.{to}")}</button>'
+        for to in ("txt2img", "img2img", "inpaint")
+    )
+    return f'<span class="quiet">{words.html("send.to")}</span>{buttons}'
 
 
 def strip(pictures: Sequence[PictureView], *, chosen: str) -> str:

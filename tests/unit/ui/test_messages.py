@@ -10,10 +10,15 @@ import pytest
 from webui.jobs.views import Failure
 from webui.modules.errors import SizeError, WebuiError
 from webui.ui import messages
+from webui.ui.drawing_tab import SHAPES
+from webui.ui.easel import HANDS, STEPS
 from webui.ui.messages import LANGUAGES, explain, load_words
-from webui.ui.txt2img_tab import SHAPES
+from webui.ui.start_fields import SOFT, Mode
 
 WORDS = load_words()
+
+MISSING = ("no_picture", "no_pictures", "no_strokes", "no_mask")
+"""What may still have to be given before drawing."""
 
 
 def family(error: type[WebuiError]) -> Iterator[type[WebuiError]]:
@@ -54,7 +59,16 @@ def test_nothing_is_translated_in_vain() -> None:
 
     unsaid = [key for key in WORDS.texts["en"] if key not in code and not key.startswith(built)]
 
-    assert set(unsaid) <= {f"form.{name}" for name in SHAPES}
+    tools = [tool for group in (*HANDS, *STEPS) for tool in group]
+    lists = {
+        "form": SHAPES,
+        "easel": (*tools, "give", "give_hint", "remove", "size", "color"),
+        "mask": SOFT,
+        "send": ("txt2img", "img2img", "inpaint"),
+        "start": (*(f"mode_{mode}" for mode in Mode), *(f"{said}_hint" for said in MISSING)),
+        "tab": ("txt2img", "img2img"),
+    }
+    assert set(unsaid) <= {f"{part}.{name}" for part, names in lists.items() for name in names}
 
 
 def test_an_error_names_the_value_in_every_language() -> None:

@@ -27,6 +27,50 @@ window.atelier = {
   seedOnShow() {
     return Number(document.querySelector('#stage .picture.chosen')?.dataset.seed ?? -1);
   },
+
+  tab() {
+    const shown = document.querySelector('#tabs > .tabitem:not([style*="none"])');
+    return shown?.id.replace('tab_', '') ?? '';
+  },
+
+  /* The easel comes into being when its tab is opened; what is sent there before waits here. */
+  easel: null,
+  waiting: null,
+  mode: 'whole',
+
+  async begin(address, mode) {
+    const blob = await (await fetch(address)).blob();
+    this.place(new File([blob], 'picture.png', { type: blob.type }), mode);
+  },
+
+  place(file, mode) {
+    if (mode) this.setMode(mode);
+    if (this.easel) this.easel.place(file);
+    else this.waiting = file;
+  },
+
+  setMode(mode) {
+    this.mode = mode;
+    const start = document.querySelector('#img2img_start');
+    if (start) start.dataset.mode = mode;
+    this.easel?.look();
+    return mode;
+  },
+
+  pictureSize(width, height, factor) {
+    const size = this.easel?.size();
+    if (!size) return [width, height];
+    return size.map((side) => Math.max(64, Math.round((side * (factor || 1)) / 8) * 8));
+  },
+
+  /* Hands a file to one of Gradio's hidden upload buttons. */
+  hand(file, button) {
+    const files = new DataTransfer();
+    files.items.add(file);
+    const input = button.previousElementSibling;
+    input.files = files.files;
+    input.dispatchEvent(new Event('change', { bubbles: true }));
+  },
 };
 
 atelier.language();
@@ -40,7 +84,8 @@ document.addEventListener('click', (event) => {
     localStorage.setItem('atelier-theme', dark ? 'dark' : 'light');
     atelier.paint(dark);
   }
-  if (event.target.closest('#txt2img_generate') && matchMedia('(max-width: 720px)').matches) {
+  const draws = event.target.closest('.generate, [data-to=hires]');
+  if (draws && matchMedia('(max-width: 720px)').matches) {
     document.querySelector('#show').scrollIntoView({ behavior: 'smooth', block: 'start' });
   }
 });
@@ -48,8 +93,46 @@ document.addEventListener('click', (event) => {
 document.addEventListener('keydown', (event) => {
   if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) {
     event.preventDefault();
-    document.querySelector('#txt2img_generate')?.click();
+    [...document.querySelectorAll('.generate')].find((button) => button.offsetParent)?.click();
   }
+});
+
+/* A picture that is dropped on the page, or pasted: on the easel if it is before one, else its
+   settings go into the form. Places that take files themselves are left alone. */
+
+const pictureIn = (data) => [...(data?.files ?? [])].find((file) => file.type.startsWith('image/'));
+
+const take = (file) => atelier.hand(file, document.querySelector('#dropped'));
+
+const takesFiles = (target) => target.closest('.easel, .drop, #pnginfo_image');
+
+const hovered = (event) => {
+  const carries = [...(event.dataTransfer?.types ?? [])].includes('Files');
+  if (carries) event.preventDefault();
+  document.body.classList.toggle('dropping', carries && !takesFiles(event.target));
+};
+
+document.addEventListener('dragover', hovered);
+
+document.addEventListener('dragleave', (event) => {
+  if (!event.relatedTarget) document.body.classList.remove('dropping');
+});
+
+document.addEventListener('drop', (event) => {
+  document.body.classList.remove('dropping');
+  const file = pictureIn(event.dataTransfer);
+  if (!file || takesFiles(event.target)) return;
+  event.preventDefault();
+  event.stopPropagation();
+  take(file);
+}, true);
+
+document.addEventListener('paste', (event) => {
+  const file = pictureIn(event.clipboardData);
+  if (!file) return;
+  event.preventDefault();
+  if (atelier.tab() === 'img2img') atelier.place(file);
+  else take(file);
 });
 
 /* A button that shows only a sign says its name when the pointer rests on it. */

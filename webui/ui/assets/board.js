@@ -22,10 +22,14 @@ const copy = async (text) => {
 element.addEventListener('click', (event) => {
   const part = event.target.closest('button');
   if (!part) return;
-  const { pick: picked, open, send, example } = part.dataset;
+  const { pick: picked, open, send, to, example } = part.dataset;
   if (picked) pick(picked);
   if (open) trigger('select', { id: open });
-  if (send) trigger('submit', { id: send });
+  if (send) {
+    if (to === 'img2img') atelier.begin(`atelier/v1/pictures/${send}`, 'whole');
+    if (to === 'inpaint') atelier.begin(`atelier/v1/pictures/${send}`, 'inpaint');
+    trigger('submit', { id: send, to });
+  }
   if (example) trigger('input', { text: example });
   if ('cancel' in part.dataset) trigger('clear', {});
   if ('copy' in part.dataset) copy(part.closest('figcaption').querySelector('.infotext').innerText);

@@ -1,6 +1,9 @@
-"""The txt2img form: components on one side, a request on the other, matched by name."""
+"""A drawing form: components on one side, a request on the other, matched by name.
 
-import json
+Both tabs that draw have a form of this kind. One begins with noise and may go on with hires fix,
+the other begins with a picture.
+"""
+
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Final
@@ -8,10 +11,21 @@ from typing import Any, Final
 import gradio as gr
 from gradio.blocks import Block
 
-from webui.modules.errors import RangeError
-from webui.modules.sampling.catalogue import find_sampler, find_scheduler
 from webui.services.models import Suggested
 from webui.services.requests import GenerationRequest
+from webui.ui.hires_fields import HiresFields
+from webui.ui.refiner_fields import RefinerFields
+from webui.ui.sections import (
+    Updates,
+    check_numbers,
+    components_of,
+    gather,
+    labelled,
+    override,
+    put,
+    written,
+)
+from webui.ui.start_fields import StartFields
 
 WHOLE: Final = (
     "seed",
@@ -36,26 +50,34 @@ CHOICES: Final = ("checkpoint", "sampler", "scheduler", "vae")
 SHARED: Final = (*TEXTS, *CHOICES, *NUMBERS, "tiling")
 """Components that have the name and the meaning of a field of the request."""
 
+SECTIONS: Final = ("hires", "refiner", "start")
+"""Fields of the request with a section of their own."""
+
 SUGGESTED: Final = ("width", "height", "steps", "guidance", "sampler", "scheduler")
 """Fields for which a checkpoint suggests values."""
 
-REQUEST_FIELDS: Final = frozenset(field.name for field in fields(GenerationRequest))
-
-Updates = dict[Block, Any]
-"""What an event sends back to the page: a change for each component it touches."""
+REQUEST_FIELDS: Final = frozenset(field.name for field in fields(GenerationRequest)) - {
+    *SECTIONS,
+    "styles",
+    "options",
+}
+"""Fields of the request that can stand among the override settings."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Txt2ImgForm:
+class DrawingForm:
     """One field per component, so a new slider cannot shift the others.
 
     Attributes:
         overrides: Settings of one request that have no component of their own.
         filled_for: Not shown: the checkpoint whose suggestions fill the form.
+        hires: A second, larger pass; None where there is none.
+        start: The picture to start from; None where drawing starts from noise.
     """
 
     prompt: gr.Textbox
     negative_prompt: gr.Textbox
+    styles: gr.Dropdown
     checkpoint: gr.Dropdown
     sampler: gr.Dropdown
     scheduler: gr.Dropdown
@@ -73,27 +95,30 @@ class Txt2ImgForm:
     tiling: gr.Checkbox
     overrides: gr.Dropdown
     filled_for: gr.Textbox
+    refiner: RefinerFields
+    hires: HiresFields | None = None
+    start: StartFields | None = None
 
     def components(self) -> set[Block]:
         """Everything to hand to ``click(inputs=...)``; a set makes Gradio send a dict."""
-        return {getattr(self, field.name) for field in fields(self)}
+        return components_of(self)
 
     def read(self, values: Mapping[Block, Any]) -> GenerationRequest:
-        """Turn what Gradio sends into a request.
+        """Turn what Gradio sends into a request, without the picture to start from.
 
         Raises:
             RangeError: If a number is missing.
         """
-        found = {name: values[getattr(self, name)] for name in SHARED}
-        for name in NUMBERS:
-            if found[name] is None:
-                message = f"{name.replace('_', ' ')} is empty"
-                raise RangeError(message, hint="Enter a number.", value=name)
+        found = gather(self, SHARED, values)
+        check_numbers(found, NUMBERS)
         found |= {name: int(found[name]) for name in WHOLE}
         found |= {name: found[name] or "" for name in TEXTS}
         found |= {name: found[name] or None for name in CHOICES}
+        found["styles"] = tuple(values[self.styles] or ())
+        found["refiner"] = self.refiner.read(values)
+        found["hires"] = self.hires.read(values) if self.hires else None
         entries: list[str] = values[self.overrides] or []
-        more = dict(map(_override, entries))
+        more = dict(map(override, entries))
         options = {name: more.pop(name) for name in list(more) if name not in REQUEST_FIELDS}
         return GenerationRequest(**found | more, options=options)
 
@@ -108,19 +133,23 @@ class Txt2ImgForm:
         """
         rest = dict(wished)
         options: dict[str, Any] = dict(rest.pop("options", {}))
+        sections = {name: rest.pop(name, None) for name in SECTIONS}
+        styles = list(rest.pop("styles", ()))
         own = {name: rest.pop(name) for name in SHARED if rest.get(name) is not None}
-        updates: Updates = {
-            getattr(self, name): gr.update(value=value) for name, value in _labelled(own).items()
-        }
+        updates = put(self, labelled(own)) | put(self, {"styles": styles})
+        updates |= self.refiner.fill(sections["refiner"])
+        if self.hires:
+            updates |= self.hires.fill(sections["hires"])
+        if self.start:
+            updates |= self.start.fill(sections["start"])
         extra = {name: value for name, value in rest.items() if name not in SHARED} | options
-        entries = [f"{name}: {_written(value)}" for name, value in extra.items()]
+        entries = [f"{name}: {written(value)}" for name, value in extra.items()]
         updates[self.overrides] = gr.update(value=entries, choices=entries)
         return updates
 
     def suggest(self, suggested: Suggested) -> Updates:
         """Return the updates that put all values into the form that a checkpoint suggests."""
-        wished = _labelled({name: getattr(suggested, name) for name in SUGGESTED})
-        return {getattr(self, name): gr.update(value=value) for name, value in wished.items()}
+        return put(self, labelled({name: getattr(suggested, name) for name in SUGGESTED}))
 
     def follow(
         self, values: Mapping[Block, Any], *, old: Suggested, new: Suggested
@@ -130,37 +159,9 @@ class Txt2ImgForm:
         Returns:
             The updates, and whether a touched field differs from what is suggested now.
         """
-        before = _labelled({name: getattr(old, name) for name in SUGGESTED})
-        after = _labelled({name: getattr(new, name) for name in SUGGESTED})
+        before = labelled({name: getattr(old, name) for name in SUGGESTED})
+        after = labelled({name: getattr(new, name) for name in SUGGESTED})
         now = {name: values[getattr(self, name)] for name in SUGGESTED}
         untouched = [name for name in SUGGESTED if now[name] == before[name]]
-        updates: Updates = {getattr(self, name): gr.update(value=after[name]) for name in untouched}
+        updates: Updates = put(self, {name: after[name] for name in untouched})
         return updates, any(now[name] != after[name] for name in SUGGESTED if name not in untouched)
-
-
-def _labelled(wished: Mapping[str, Any]) -> dict[str, Any]:
-    """Name sampler and schedule as the lists do; "DPM++ 2M Karras" names both."""
-    labelled = dict(wished)
-    if "scheduler" in labelled:
-        labelled["scheduler"] = find_scheduler(labelled["scheduler"]).label
-    if "sampler" in labelled:
-        sampler, scheduler = find_sampler(labelled["sampler"])
-        labelled["sampler"] = sampler.label
-        if scheduler and labelled.get("scheduler") in (None, "Automatic"):
-            labelled["scheduler"] = scheduler.label
-    return labelled
-
-
-def _written(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
-
-
-def _override(entry: str) -> tuple[str, Any]:
-    """Read one override setting, such as ``eta: 0.5`` or ``randn_source: GPU``."""
-    name, _, text = entry.partition(":")
-    try:
-        value: Any = json.loads(text)
-    except ValueError:
-        value = text.strip()
-    sides = name.strip() == "seed_resize_from"
-    return name.strip(), tuple(value) if sides else value
