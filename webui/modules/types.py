@@ -82,11 +82,23 @@ class ModelRecord:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LayerUse:
-    """One add-on laid over the checkpoint, with its strengths."""
+    """One add-on laid over the checkpoint, with its strengths.
+
+    Attributes:
+        model: The file.
+        name: As the prompt calls it.
+        weight: How strongly it acts; of a LoRA, on the denoising network.
+        text_weight: How strongly a LoRA acts on the text encoder.
+        rank: Use only so many of a LoRA's dimensions; 0 for all.
+        shorthash: 12 hex digits that A1111 tells files apart by.
+    """
 
     model: ModelRecord
+    name: str = ""
     weight: float = 1.0
     text_weight: float = 1.0
+    rank: int = 0
+    shorthash: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -283,6 +295,8 @@ class Start:
         background: Colour behind transparent pixels, as ``#rrggbb``.
         color_correction: Give the result the colours of the original.
         inpainting: Change a part only; None for the whole picture.
+        first_seeds: Seeds of the first batch of a job of which this is the rest: the pictures of
+            all batches are encoded with the same noise. Empty for the plan's own first batch.
     """
 
     pictures: tuple[InputPicture, ...]
@@ -295,6 +309,7 @@ class Start:
     background: str = "#ffffff"
     color_correction: bool = False
     inpainting: Inpainting | None = None
+    first_seeds: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

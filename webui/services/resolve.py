@@ -20,6 +20,7 @@ from webui.services.notes import with_notes
 from webui.services.options import Options
 from webui.services.requests import GenerationRequest
 from webui.services.resolve_sampling import sampling_of
+from webui.services.resolve_start import batch_of, start_of
 from webui.services.styles import read_styles, styled
 from webui.settings import Limits
 
@@ -58,11 +59,14 @@ def resolve(
     limits = house.limits
     width, height = allowed.size(request.width, request.height, limits)
     per_batch = allowed.whole("batch_size", request.batch_size, low=1, high=limits.max_batch_size)
+    if request.start:
+        per_batch = batch_of(request.start, per_batch)
     batches = allowed.whole("batch_count", request.batch_count, low=1, high=limits.max_batch_count)
     count = per_batch * batches
     prompt, negative = _prompts(request, own, house)
     checkpoint = _checkpoint(request, own, house.models)
     seeds, variation_seeds = _seeds(request, count=count, random=random)
+    sampling = sampling_of(request, own, limits, house.models.suggested(checkpoint))
     plan = GenerationPlan(
         checkpoint=checkpoint,
         vae=house.models.find_vae(
@@ -77,10 +81,11 @@ def resolve(
         width=width,
         height=height,
         batch_size=per_batch,
-        sampling=sampling_of(request, own, limits, house.models.suggested(checkpoint)),
+        sampling=sampling,
         text=_text_rules(request, own),
         noise=_noise_rules(request, own),
         tiling=own.flag("tiling") if request.tiling is None else request.tiling,
+        start=start_of(request.start, own, sampling, limits) if request.start else None,
     )
     return with_notes(plan)
 
