@@ -262,7 +262,7 @@ def png_info(picture: ImageBody, studio: TheStudio) -> Any:
     """Return the settings inside a picture file."""
     if not picture.image.strip():
         return {"info": "", "items": {}, "parameters": {}}
-    text, items = studio.gallery.read_texts(_decoded(picture.image))
+    text, items = studio.gallery.read_texts(decoded(picture.image))
     return {"info": text, "items": items, "parameters": parse(text) if text else {}}
 
 
@@ -399,7 +399,7 @@ def _sampler_options(sampler: Sampler) -> dict[str, str]:
     return {name: value for name, value in told.items() if value}
 
 
-def _decoded(text: str) -> bytes:
+def decoded(text: str) -> bytes:
     """Return the bytes of a picture from base64, with or without ``data:...;base64,``."""
     if text.startswith(("http://", "https://")):
         message = "this server fetches no pictures from the network"

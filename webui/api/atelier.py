@@ -13,7 +13,7 @@ from fastapi.responses import FileResponse, StreamingResponse
 from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 
-from webui.api import docs_page
+from webui.api import docs_page, replay
 from webui.api.a1111 import shown_path
 from webui.api.strict_json import StrictRoute
 from webui.api.visit import ThePerson, TheStudio, serving
@@ -47,7 +47,7 @@ outside = APIRouter()
 
 def router(studio: Studio) -> APIRouter:
     """Return the routes for these services."""
-    return serving(studio, routes, outside)
+    return serving(studio, routes, replay.routes, outside)
 
 
 @outside.get("/healthz", tags=["Atelier"])

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from webui.library.infotext_passes import read_hires, read_refiner, read_start
+from webui.library.infotext_passes import SOFT_KEYS, read_hires, read_refiner, read_start
 from webui.library.infotext_values import Parsed, flag, number, pair, read, wording
 
 ASSUMED: Final[Mapping[str, str | int | bool]] = {
@@ -93,6 +93,24 @@ _FIELD_KEYS: Final[Mapping[str, tuple[str, Callable[[str], Any]]]] = {
     "NGMS": ("s_min_uncond", number),
 }
 """Settings that a request has a field for."""
+
+
+_OTHER_KEYS: Final = frozenset(
+    {
+        "Prompt", "Negative prompt", "Model", "Model hash", "VAE", "VAE hash", "Version", "User",
+        "Seed resize from-1", "Seed resize from-2", "Denoising strength", "Image CFG scale",
+        "Noise multiplier", "Resize mode", "Mask blur", "Mask blur-1", "Mask blur-2",
+        "Mask rounding", "Soft inpainting enabled", "Hires upscale", "Hires upscaler",
+        "Hires steps", "Refiner", "Refiner switch at", "First pass size-1", "First pass size-2",
+        "Init image hash", "Hypernet", "Hypernet strength",
+    }
+)  # fmt: skip
+
+KNOWN_KEYS: Final = (
+    frozenset(ASSUMED) | frozenset(OPTION_KEYS) | frozenset(_FIELD_KEYS) | frozenset(SOFT_KEYS)
+    | _OTHER_KEYS
+)  # fmt: skip
+"""Every key that is understood here."""
 
 
 def fields_of_request(parsed: Parsed) -> dict[str, Any]:
