@@ -1,10 +1,10 @@
 """The model files of this server, found by any name that A1111 would understand."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from webui.library.cards import ModelCard
 from webui.library.folders import FOLDERS, ModelFolders
@@ -17,6 +17,20 @@ from webui.modules.weights.describe import describe
 from webui.settings import Folders
 
 __all__ = ["Inspection", "ModelCard", "Models", "Suggested", "model_folders"]
+
+
+A1111_UPSCALERS: Final[Mapping[str, str]] = {
+    "R-ESRGAN General 4xV3": "realesr-general-x4v3",
+    "R-ESRGAN General WDN 4xV3": "realesr-general-wdn-x4v3",
+    "R-ESRGAN AnimeVideo": "realesr-animevideov3",
+    "R-ESRGAN 4x+": "RealESRGAN_x4plus",
+    "R-ESRGAN 4x+ Anime6B": "RealESRGAN_x4plus_anime_6B",
+    "R-ESRGAN 2x+": "RealESRGAN_x2plus",
+}
+"""What A1111 calls the files of Real-ESRGAN that it downloads."""
+
+UPSCALER_FOLDERS: Final = ("RealESRGAN", "BSRGAN", "DAT", "SwinIR", "ScuNET")
+"""Further folders under ``models`` in which A1111 looks for upscalers."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -75,6 +89,9 @@ def model_folders(folders: Folders) -> ModelFolders:
         found[rule.kind] = (folders.data_dir / rule.folder, *(() if extra is None else (extra,)))
         if folders.a1111_home is not None:
             found[rule.kind] += (folders.a1111_home / rule.folder,)
+    for home in filter(None, (folders.data_dir, folders.a1111_home)):
+        others = tuple(home / "models" / name for name in UPSCALER_FOLDERS)
+        found[ModelKind.UPSCALER] += others
     if folders.a1111_home is not None:
         found[ModelKind.LORA] += (folders.a1111_home / "models" / "LyCORIS",)
     return found
@@ -99,6 +116,7 @@ class Models:
         self._index.refresh()
         self.checkpoints()
         self.vaes()
+        self.upscalers()
 
     def find_checkpoint(self, name: str, *, exactly: bool = False) -> ModelRecord:
         """Return the checkpoint of this name, hash or title.
@@ -148,6 +166,35 @@ class Models:
         if chosen is None:
             return None
         return self._index.usable(ModelKind.VAE, chosen.record.name, exactly=True)
+
+    def upscalers(self) -> list[ModelCard]:
+        """Return the upscaling networks, refused files among them."""
+        return self._index.cards(ModelKind.UPSCALER)
+
+    def find_upscaler(
+        self, name: str, *, built_in: Sequence[str]
+    ) -> tuple[str, ModelRecord | None]:
+        """Return the upscaler's right name, and its file unless it is built in.
+
+        Args:
+            name: A built-in way, a file's stem, or the name that A1111 gives to a known file.
+            built_in: The ways that need no file.
+
+        Raises:
+            UnknownNameError: If there is none of this name; the hint names those that there are.
+            ModelError: If the file is refused; the message says why.
+        """
+        own = {way.lower(): way for way in built_in}
+        if name.lower() in own:
+            return own[name.lower()], None
+        stem = A1111_UPSCALERS.get(name, name)
+        cards = [card for card in self.upscalers() if card.record.stem.lower() == stem.lower()]
+        if not cards:
+            message = f"there is no upscaler {name[:200]!r}"
+            known = ", ".join([*built_in, *(card.record.stem for card in self.upscalers())])
+            raise UnknownNameError(message, hint=f"There are: {known}.", value=name[:200])
+        record = self._index.usable(ModelKind.UPSCALER, cards[0].record.name, exactly=True)
+        return record.stem, record
 
     def title_of(self, option: str, name: str) -> str:
         """Return what to keep for an option that names a model.

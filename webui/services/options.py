@@ -37,6 +37,12 @@ RANGES: Final[Mapping[str, tuple[float, float]]] = {
     "beta_dist_beta": (0.01, 5),
     "uni_pc_order": (1, 50),
     "eta_noise_seed_delta": (0, 2**62),
+    "token_merging_ratio": (0, 0.9),
+    "token_merging_ratio_img2img": (0, 0.9),
+    "token_merging_ratio_hr": (0, 0.9),
+    "img2img_extra_noise": (0, 1),
+    "ESRGAN_tile": (0, 2048),
+    "ESRGAN_tile_overlap": (0, 256),
     "jpeg_quality": (1, 100),
     "directories_max_prompt_words": (1, 20),
 }
@@ -47,6 +53,7 @@ CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
     "emphasis": ("Original", "No norm", "Ignore", "None"),
     "infotext_styles": ("Ignore", "Apply", "Discard", "Apply if any"),
     "samples_format": ("png", "jpg", "jpeg", "webp", "avif"),
+    "hires_fix_refiner_pass": ("first pass", "second pass", "both passes"),
     "uni_pc_variant": ("bh1", "bh2", "vary_coeff"),
     "uni_pc_skip_type": ("time_uniform", "time_quadratic", "logSNR"),
 }

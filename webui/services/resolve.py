@@ -1,6 +1,6 @@
 """From a wish to a plan: every name found, every default filled in, every number checked."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 from typing import Final, cast
@@ -19,6 +19,14 @@ from webui.services.models import Models
 from webui.services.notes import with_notes
 from webui.services.options import Options
 from webui.services.requests import GenerationRequest
+from webui.services.resolve_hires import (
+    first_pass_size,
+    hires_of,
+    refiner_of,
+    second_texts,
+    token_merging_of,
+    vae_of,
+)
 from webui.services.resolve_sampling import sampling_of
 from webui.services.resolve_start import batch_of, start_of
 from webui.services.styles import read_styles, styled
@@ -57,7 +65,7 @@ def resolve(
     """
     own = options.with_overrides(request.options)
     limits = house.limits
-    width, height = allowed.size(request.width, request.height, limits)
+    width, height = first_pass_size(request, own, limits)
     per_batch = allowed.whole("batch_size", request.batch_size, low=1, high=limits.max_batch_size)
     if request.start:
         per_batch = batch_of(request.start, per_batch)
@@ -69,11 +77,7 @@ def resolve(
     sampling = sampling_of(request, own, limits, house.models.suggested(checkpoint))
     plan = GenerationPlan(
         checkpoint=checkpoint,
-        vae=house.models.find_vae(
-            own.text("sd_vae") if request.vae is None else request.vae,
-            checkpoint=checkpoint,
-            overrides=request.vae is not None or own.flag("sd_vae_overrides_per_model_preferences"),
-        ),
+        vae=vae_of(request, own, house.models, checkpoint),
         prompts=(prompt,) * count,
         negative_prompts=(negative,) * count,
         seeds=seeds,
@@ -85,9 +89,25 @@ def resolve(
         text=_text_rules(request, own),
         noise=_noise_rules(request, own),
         tiling=own.flag("tiling") if request.tiling is None else request.tiling,
+        token_merging=token_merging_of(request, own),
         start=start_of(request.start, own, sampling, limits) if request.start else None,
     )
-    return with_notes(plan)
+    return with_notes(_with_further_models(plan, request, own, house))
+
+
+def _with_further_models(
+    plan: GenerationPlan, request: GenerationRequest, options: Options, house: House
+) -> GenerationPlan:
+    """Return the plan with its second pass and the checkpoint that takes over."""
+    hires = hires_of(
+        request,
+        plan,
+        options=options,
+        models=house.models,
+        limits=house.limits,
+        prompts=_prompts(second_texts(request), options, house),
+    )
+    return replace(plan, hires=hires, refiner=refiner_of(request, plan, options, house.models))
 
 
 def _prompts(request: GenerationRequest, options: Options, house: House) -> tuple[str, str]:

@@ -74,6 +74,16 @@ def sampling_of(
     )
 
 
+def schedule_within(sampler: str) -> str | None:
+    """Return the schedule that a sampler's name ends with, as in "DPM++ 2M Karras".
+
+    Raises:
+        UnknownNameError: If there is no such sampler.
+    """
+    found = find_sampler(sampler)[1] if sampler else None
+    return found.name if found else None
+
+
 def _sampler(request: GenerationRequest, suggested: Suggested) -> tuple[Sampler, Scheduler]:
     sampler, within = find_sampler(request.sampler or suggested.sampler)
     named = request.scheduler or ("" if request.sampler else suggested.scheduler)

@@ -31,5 +31,7 @@ class Relay:
         if behind < refiner.switch_at:
             return None
         self.refiner = None
+        if self.studio.checkpoint.record.path == refiner.checkpoint.path:
+            return None
         self.studio = self.studio.others(refiner.checkpoint, refiner.vae)
         return self.introduce(self.studio)
