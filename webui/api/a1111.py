@@ -18,6 +18,7 @@ from starlette.concurrency import run_in_threadpool
 from webui.api import drawn
 from webui.api.errors import body, status_of_code
 from webui.api.schemas import ImageBody, Txt2ImgBody
+from webui.api.second_pass import further_passes
 from webui.api.strict_json import StrictRoute
 from webui.api.visit import ThePerson, TheStudio, serving
 from webui.jobs.views import Failure, JobState, JobView
@@ -133,6 +134,7 @@ def request_of(wish: Txt2ImgBody) -> GenerationRequest:
     wanted: dict[str, Any] = {
         **told,
         **fields,
+        **further_passes(wish, told),
         "styles": tuple(wish.styles or ()),
         "options": options,
         "save": wish.save_images,

@@ -7,9 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from webui.modules.errors import UnsupportedError
 
 LATER: Final = {
-    "enable_hr": "hires fix",
     "restore_faces": "face restoration",
-    "refiner_checkpoint": "the refiner",
     "script_name": "scripts",
     "alwayson_scripts": "scripts",
     "init_images": "pictures to start from",
