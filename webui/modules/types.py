@@ -335,6 +335,7 @@ class Hires:
         token_merging: Share of tokens merged in self-attention in this pass, 0 to 0.9.
         tile: Pixels on a side of the pieces that an upscaling network is given; 0 for no pieces.
         tile_overlap: Pixels that neighbouring pieces share.
+        layers: Add-ons that the prompts of this pass ask for; None for those of the first pass.
     """
 
     width: int
@@ -353,6 +354,7 @@ class Hires:
     token_merging: float = 0.0
     tile: int = 192
     tile_overlap: int = 8
+    layers: tuple[LayerUse, ...] | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

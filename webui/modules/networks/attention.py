@@ -2,10 +2,12 @@
 
 import importlib
 import math
-from collections.abc import Callable
-from typing import Any, Final
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from typing import Any, Final, cast
 
 import torch
+from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from torch import Tensor, nn
 
 CHUNK_ELEMENTS: Final = 16 * 1024 * 1024
@@ -53,14 +55,24 @@ BACKENDS: Final[dict[str, AttentionFunction]] = {
 }
 
 
+Readings = Callable[[Tensor], tuple[Tensor, Tensor]]
+"""Takes what attention reads, ``[batch, tokens, width]``; returns what keys and what values are
+made from."""
+
+
 class AttentionProcessor:
     """Runs one attention layer of the denoising network through a chosen function.
 
     It follows the protocol by which diffusers lets its attention layers be replaced.
     """
 
-    def __init__(self, function: AttentionFunction) -> None:
+    def __init__(self, function: AttentionFunction, readings: Readings | None = None) -> None:
         self._function = function
+        self._readings = readings
+
+    def reading(self, readings: Readings) -> "AttentionProcessor":
+        """Return the same with something between the text and the layer."""
+        return AttentionProcessor(self._function, readings)
 
     def __call__(
         self,
@@ -71,12 +83,13 @@ class AttentionProcessor:
     ) -> Tensor:
         """Return the layer's output for hidden states ``[batch, tokens, width]``."""
         source = hidden_states if encoder_hidden_states is None else encoder_hidden_states
+        for_keys, for_values = self._readings(source) if self._readings else (source, source)
         query, key, value = (
             self._heads(layer(states), attn.heads)
             for layer, states in (
                 (attn.to_q, hidden_states),
-                (attn.to_k, source),
-                (attn.to_v, source),
+                (attn.to_k, for_keys),
+                (attn.to_v, for_values),
             )
         )
         mixed = self._function(query, key, value)
@@ -86,3 +99,14 @@ class AttentionProcessor:
     @staticmethod
     def _heads(states: Tensor, heads: int) -> Tensor:
         return states.unflatten(-1, (heads, -1)).transpose(1, 2)
+
+
+@contextmanager
+def reading_through(unet: UNet2DConditionModel, readings: Readings) -> Generator[None]:
+    """Put something between the text and every attention layer until the end of the block."""
+    own = cast("AttentionProcessor", next(iter(unet.attn_processors.values())))
+    unet.set_attn_processor(own.reading(readings))  # pyright: ignore[reportArgumentType] - any callable of this form will do
+    try:
+        yield
+    finally:
+        unet.set_attn_processor(own)  # pyright: ignore[reportArgumentType] - likewise

@@ -9,7 +9,9 @@ import torch
 
 from webui.modules.device import Device
 from webui.modules.errors import ModelFileError, OutOfMemoryError
+from webui.modules.layers.stack import Wardrobe
 from webui.modules.networks.checkpoint import Autoencoder, Checkpoint, load_checkpoint, load_vae
+from webui.modules.pipeline.dressing import Dressing
 from webui.modules.pipeline.img2img import img2img
 from webui.modules.pipeline.studio import Studio
 from webui.modules.pipeline.txt2img import txt2img
@@ -26,6 +28,7 @@ class Engine:
         self._device = device
         self._checkpoints: dict[Path, Checkpoint] = {}
         self._vae: tuple[ModelRecord, Autoencoder] | None = None
+        self._dressing = Dressing(Wardrobe(), device)
 
     @property
     def device(self) -> Device:
@@ -42,11 +45,12 @@ class Engine:
         """
         try:
             self._keep_only({record.path for record in _checkpoints_of(plan)})
-            studio = self._lay_out(plan.checkpoint, plan.vae)
-            if plan.start is None:
-                yield from txt2img(plan, studio, observe)
-            else:
-                yield from img2img(plan, plan.start, studio, observe)
+            with self._dressing.wearing(plan.layers):
+                studio = self._lay_out(plan.checkpoint, plan.vae)
+                if plan.start is None:
+                    yield from txt2img(plan, studio, observe)
+                else:
+                    yield from img2img(plan, plan.start, studio, observe)
         except (torch.OutOfMemoryError, MemoryError) as error:
             raise _too_large(plan) from error
         except RuntimeError as error:
@@ -71,11 +75,14 @@ class Engine:
     def _lay_out(self, record: ModelRecord, vae: ModelRecord | None) -> Studio:
         """Return what a plan draws with; another checkpoint is laid aside if both do not fit."""
         checkpoint = self._load(record)
+        laid = self._dressing.put_on(checkpoint)
         return Studio(
             checkpoint=checkpoint,
             vae=self._load_vae(vae) if vae else checkpoint.vae,
             device=self._device,
             others=self._lay_out,
+            wearing=self._dressing.wearing,
+            laid=laid,
         )
 
     def _load(self, record: ModelRecord) -> Checkpoint:
@@ -103,6 +110,7 @@ class Engine:
         checkpoint = self._checkpoints.pop(path, None)
         if checkpoint is None:
             return
+        self._dressing.take_off(checkpoint)
         for network in (checkpoint.unet, checkpoint.vae, checkpoint.text):
             network.to_empty(device="meta")
         if self._device.torch.type == "cuda":

@@ -1,6 +1,7 @@
 """The second pass of hires fix: the same story, begun with an enlarged picture."""
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 
 import numpy as np
@@ -34,8 +35,12 @@ def second_pass(
     plan = first.plan
     size = enlargement(plan.width, plan.height, scale=hires.scale, resize=hires.resize)
     own = hires.checkpoint is not None
-    bare = studio.others(hires.checkpoint or plan.checkpoint, hires.vae if own else plan.vae)
-    with prepared(bare, plan, size=size.final, merging=hires.token_merging) as ready:
+    with ExitStack() as worn:
+        worn.enter_context(studio.wearing(plan.layers if hires.layers is None else hires.layers))
+        bare = studio.others(hires.checkpoint or plan.checkpoint, hires.vae if own else plan.vae)
+        ready = worn.enter_context(
+            prepared(bare, plan, size=size.final, merging=hires.token_merging)
+        )
         # 1. Enlarge, as latents or as pixels, and cut to the wanted shape.
         if hires.upscaler in LATENT_MODES:
             latents = _enlarged_latents(small, hires, size)

@@ -64,7 +64,7 @@ def img2img(
                 height=picture.height,
                 rgb=picture.tobytes(),
                 finished=progress.stopped is None,
-                notes=ground.places[offset].notes,
+                notes=(*studio.laid.notes, *ground.places[offset].notes),
             )
         if isinstance(progress.stopped, StopDrawing):
             return

@@ -1,14 +1,15 @@
 """What lies ready to draw with, and what a plan puts on it while it is used."""
 
-from collections.abc import Callable, Generator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Generator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
 
 from webui.modules.device import Device
+from webui.modules.layers.stack import Laid
 from webui.modules.networks.checkpoint import Autoencoder, Checkpoint
 from webui.modules.networks.tiling import joined_edges
 from webui.modules.networks.token_merging import merged_tokens
-from webui.modules.types import PIXELS_PER_LATENT, GenerationPlan, ModelRecord
+from webui.modules.types import PIXELS_PER_LATENT, GenerationPlan, LayerUse, ModelRecord
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -21,12 +22,16 @@ class Studio:
         device: Where and in which format.
         others: Lays out another main model, with a VAE file or its own; this one may have to be
             laid aside for it, so that it must be asked for again before it is used again.
+        wearing: Lets main models that are laid out in the block wear these add-ons instead.
+        laid: The add-ons that the main model wears.
     """
 
     checkpoint: Checkpoint
     vae: Autoencoder
     device: Device
     others: "Callable[[ModelRecord, ModelRecord | None], Studio]"
+    wearing: Callable[[Sequence[LayerUse]], AbstractContextManager[None]]
+    laid: Laid
 
 
 @contextmanager

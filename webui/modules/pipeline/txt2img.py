@@ -59,6 +59,7 @@ def txt2img(plan: GenerationPlan, studio: Studio, observe: Observer) -> Iterator
                 height=picture.shape[-2],
                 rgb=rgb_bytes(picture),
                 finished=progress.stopped is None,
+                notes=studio.laid.notes,
             )
         if isinstance(progress.stopped, StopDrawing):
             return
