@@ -81,10 +81,18 @@ def _generate(namespace: Namespace, settings: Settings) -> int:
         house=stock.house,
     )
     pictures = headless.draw(
-        request, options=options, house=stock.house, device=settings.device, out=namespace.out
+        request,
+        options=options,
+        house=stock.house,
+        device=settings.device,
+        out=namespace.out,
+        original=namespace.infotext,
     )
     for picture in pictures:
-        _say(json.dumps(asdict(picture)))
+        told = asdict(picture)
+        if told["receipt"] is None:
+            del told["receipt"]
+        _say(json.dumps(told))
     return 0
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import io
+import json
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
 from PIL import Image
 
 from tests.integration.conftest import PATIENCE, SMALL
+from webui.cli import main
 from webui.modules.errors import InfotextError, UnknownJobError, UnknownPictureError
 from webui.services.receipts import Receipt
 from webui.services.replay import difference_of, receipt, replay
@@ -150,3 +153,16 @@ def test_a_drawing_that_is_no_replay_has_no_receipt(studio: Studio) -> None:
 
     with pytest.raises(UnknownPictureError, match="draws no picture again"):
         receipt(studio, job.id, owner=ANNA)
+
+
+def test_the_command_line_gives_a_receipt_too(
+    tiny_home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], original: bytes
+) -> None:
+    given = tmp_path / "given.png"
+    given.write_bytes(original)
+    flags = ["--data-dir", str(tiny_home), "--precision", "exact", "--out", str(tmp_path)]
+
+    assert main(["generate", *flags, "--infotext", str(given)]) == 0
+
+    told = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert told["receipt"] == {"verdict": "identical", "max_difference": 0, "reasons": []}

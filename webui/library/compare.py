@@ -28,8 +28,8 @@ class Comparison:
     mean: float = 0.0
 
 
-def compare(original: Path, drawn: Path) -> Comparison:
-    """Return how far two picture files are apart.
+def compare(original: Path | Image.Image, drawn: Path) -> Comparison:
+    """Return how far two pictures are apart.
 
     Raises:
         UnknownPictureError: If one of the files is gone.
@@ -61,7 +61,9 @@ def difference(original: Path, drawn: Path) -> bytes:
     return buffer.getvalue()
 
 
-def _pixels(path: Path) -> NDArray[np.int16]:
+def _pixels(path: Path | Image.Image) -> NDArray[np.int16]:
+    if isinstance(path, Image.Image):
+        return np.asarray(path.convert("RGB")).astype(np.int16)
     try:
         with Image.open(path, formats=("PNG", "JPEG", "WEBP", "AVIF")) as image:
             return np.asarray(image.convert("RGB")).astype(np.int16)

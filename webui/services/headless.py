@@ -10,11 +10,16 @@ from typing import Any, Final
 
 from webui.jobs.worker import build_engine
 from webui.library import infotext, picture_text
+from webui.library.compare import compare
+from webui.library.inputs import plain
 from webui.library.saving import FinishedPicture, save
 from webui.modules.errors import StorageError
+from webui.modules.types import GenerationPlan
 from webui.services.keeping import PROGRAM, saving_rules
 from webui.services.options import Options
 from webui.services.pasted import pasted
+from webui.services.receipts import Drawn, receipt_of
+from webui.services.replay import circumstances, lossy_format, replay_fields
 from webui.services.requests import GenerationRequest
 from webui.services.resolve import House, resolve
 from webui.settings import DeviceSettings
@@ -31,12 +36,14 @@ class Printed:
         seed: Of its noise.
         infotext: Its settings as text.
         seconds: From the end of the one before, or from the beginning.
+        receipt: Whether it is the picture that was given; None if none was.
     """
 
     path: str
     seed: int
     infotext: str
     seconds: float
+    receipt: dict[str, Any] | None = None
 
 
 def request_from(
@@ -54,7 +61,9 @@ def request_from(
         house: What wishes are held against.
     """
     if text_file is not None:
-        return GenerationRequest(**{**_fields_in(text_file), **said})
+        text = _text_in(text_file)
+        fields = replay_fields(text) if _is_picture(text_file) else pasted(text)
+        return GenerationRequest(**{**fields, **said})
     name = said.get("checkpoint")
     models = house.models
     checkpoint = (
@@ -73,9 +82,23 @@ def request_from(
 
 
 def draw(
-    request: GenerationRequest, *, options: Options, house: House, device: DeviceSettings, out: Path
+    request: GenerationRequest,
+    *,
+    options: Options,
+    house: House,
+    device: DeviceSettings,
+    out: Path,
+    original: Path | None = None,
 ) -> Iterator[Printed]:
     """Draw a wish in this process and yield each picture once it is saved.
+
+    Args:
+        request: The wish.
+        options: The user options.
+        house: What wishes are held against.
+        device: What computes.
+        out: Where to save.
+        original: What was given as settings; the first picture is held against it if it is one.
 
     Raises:
         WebuiError: If the wish cannot be met; see ``resolve``, the engine and ``save``.
@@ -96,11 +119,39 @@ def draw(
             seed=plan.seeds[picture.index],
             infotext=text,
             seconds=round(now - began, 3),
+            receipt=_receipt(original, path, plan, device) if picture.index == 0 else None,
         )
         began = now
 
 
-def _fields_in(path: Path) -> dict[str, Any]:
+def _is_picture(path: Path) -> bool:
+    return path.suffix.lower() in _PICTURES
+
+
+def _receipt(
+    original: Path | None, drawn: Path, plan: GenerationPlan, device: DeviceSettings
+) -> dict[str, Any] | None:
+    if original is None or not _is_picture(original):
+        return None
+    there = plain(original.read_bytes())
+    found = receipt_of(
+        Drawn(
+            text=_text_in(original),
+            plan=plan,
+            comparison=compare(there, drawn),
+            sizes=(f"{there.width}x{there.height}", f"{plan.width}x{plan.height}"),
+            lossy=lossy_format(original.read_bytes()),
+            **circumstances(device),
+        )
+    )
+    return {
+        "verdict": found.verdict,
+        "max_difference": found.furthest,
+        "reasons": [reason.sentence for reason in found.reasons],
+    }
+
+
+def _text_in(path: Path) -> str:
     try:
         data = path.read_bytes()
     except OSError as problem:
@@ -108,8 +159,6 @@ def _fields_in(path: Path) -> dict[str, Any]:
         raise StorageError(
             message, hint="Give a settings text or a picture.", value=path
         ) from problem
-    if path.suffix.lower() in _PICTURES:
-        text, _ = picture_text.read(data)
-    else:
-        text = data.decode("utf-8-sig", errors="replace")
-    return pasted(text)
+    if _is_picture(path):
+        return picture_text.read(data)[0]
+    return data.decode("utf-8-sig", errors="replace")

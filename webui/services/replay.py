@@ -88,6 +88,15 @@ def replay_request(text: str, *, models: Models) -> GenerationRequest:
     Raises:
         InfotextError: If there are no settings, or one has a value that it cannot have.
     """
+    return GenerationRequest(**_here(replay_fields(text), models))
+
+
+def replay_fields(text: str) -> dict[str, Any]:
+    """Return the fields of a request that a settings text means under A1111's defaults.
+
+    Raises:
+        InfotextError: If there are no settings, or one has a value that it cannot have.
+    """
     parsed = infotext.parse(text)
     if "Steps" not in parsed:
         message = "this text holds no settings to draw from"
@@ -101,7 +110,7 @@ def replay_request(text: str, *, models: Models) -> GenerationRequest:
         "samples_format": "png",
         **fields["options"],
     }
-    return GenerationRequest(**_here(fields, models))
+    return fields
 
 
 def _acting() -> list[str]:
