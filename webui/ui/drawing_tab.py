@@ -10,6 +10,7 @@ from gradio.blocks import Block
 
 from webui.library import infotext
 from webui.modules.errors import UnknownNameError, WebuiError
+from webui.modules.pipeline.enlarging import LATENT_MODES, PLAIN_WAYS
 from webui.modules.text.tokens import CHUNK, count
 from webui.modules.types import PIXELS_PER_LATENT
 from webui.services.models import Suggested
@@ -273,15 +274,5 @@ def vae_names(studio: Studio) -> list[str]:
 
 def upscaler_names(studio: Studio) -> list[str]:
     """Return the names of the upscalers: those that are built in, then the files."""
-    del studio
-    return [
-        "Latent",
-        "Latent (antialiased)",
-        "Latent (bicubic)",
-        "Latent (bicubic antialiased)",
-        "Latent (nearest)",
-        "Latent (nearest-exact)",
-        "None",
-        "Lanczos",
-        "Nearest",
-    ]
+    files = (card.record.stem for card in studio.models.upscalers() if not card.problem)
+    return [*LATENT_MODES, *PLAIN_WAYS, *files]

@@ -7,11 +7,12 @@ from typing import Any, Final
 import gradio as gr
 from gradio.blocks import Block
 
-from webui.modules.types import PIXELS_PER_LATENT
+from webui.modules.pipeline.enlarging import enlargement
 from webui.services.requests import HiresRequest
 from webui.settings import Limits
 from webui.ui.drawing_fields import sampler_labels, scheduler_labels, slider, whole_number
 from webui.ui.labels import Labels
+from webui.ui.plumbing import plain_html
 from webui.ui.sections import Updates, check_numbers, gather, labelled, named, put
 from webui.ui.switched import switched
 
@@ -91,16 +92,7 @@ def final_size(
     width, height = first
     if min(width, height) <= 0 or min(resize) < 0:
         return None
-    wide, high = resize
-    if wide and high:
-        sides = (wide, high)
-    elif wide:
-        sides = (wide, int(height * wide / width))
-    elif high:
-        sides = (int(width * high / height), high)
-    else:
-        sides = (int(width * scale), int(height * scale))
-    wide, high = (side // PIXELS_PER_LATENT * PIXELS_PER_LATENT for side in sides)
+    wide, high = enlargement(width, height, scale=scale, resize=resize).final
     return (wide, high) if min(wide, high) > 0 else None
 
 
@@ -150,6 +142,8 @@ def _main_fields(labels: Labels, name: str, offered: Offered) -> dict[str, Any]:
     with gr.Row():
         width = whole_number(labels, "hires.width", f"{name}_hr_resize_x", 0)
         height = whole_number(labels, "hires.height", f"{name}_hr_resize_y", 0)
+    note = labels.words.html("hires.zero")
+    plain_html(f'<p class="note">{note}</p>', elem_id=f"{name}_hr_note")
     return {
         "upscaler": upscaler,
         "scale": scale,

@@ -294,7 +294,7 @@ const use = {
   'zoom-out': () => zoomTo(zoom / 1.5),
   fit,
   enlarge: () => enlarge(!easel.classList.contains('large')),
-  remove: () => { enlarge(false); remove(); },
+  remove: () => (easel.classList.contains('large') ? enlarge(false) : remove()),
 };
 
 easel.addEventListener('click', (event) => {
