@@ -9,7 +9,8 @@ def corrected(image: Image.Image, like: Image.Image) -> Image.Image:
     """Return the picture with the colours of another and its own brightness.
 
     Each channel of CIE L*a*b* gets the other picture's distribution; then the luminosity that the
-    picture had is put back (W3C Compositing and Blending, section 10.4, "luminosity").
+    picture had is put back (W3C Compositing and Blending, section 10.4, "luminosity"),
+    rounded down.
     """
     lab = cv2.cvtColor(np.asarray(image), cv2.COLOR_RGB2LAB)
     target = cv2.cvtColor(np.asarray(like), cv2.COLOR_RGB2LAB)
@@ -32,22 +33,20 @@ def _matched(values: np.ndarray, like: np.ndarray) -> np.ndarray:
     return moved[values].astype(np.uint8)
 
 
-_LUMINOSITY = np.array([0.299, 0.587, 0.114])
-
-
 def _luminosity(colours: np.ndarray) -> np.ndarray:
-    return (colours * _LUMINOSITY).sum(axis=-1, keepdims=True)
+    """Return how light colours are; the order of the sum is that of A1111's library."""
+    light = colours[..., 0] * 0.299 + colours[..., 1] * 0.587 + colours[..., 2] * 0.114
+    return light[..., None]
 
 
 def _with_luminosity(colours: np.ndarray, source: np.ndarray) -> np.ndarray:
     """Return colours as bright as the source, drawn towards grey where they would run over."""
-    wanted = _luminosity(source / 255.0)
     shifted = colours / 255.0
-    shifted = shifted + (wanted - _luminosity(shifted))
+    shifted = shifted + (_luminosity(source / 255.0) - _luminosity(shifted))
     light = _luminosity(shifted)
     low, high = shifted.min(axis=-1, keepdims=True), shifted.max(axis=-1, keepdims=True)
     with np.errstate(divide="ignore", invalid="ignore"):
-        raised = light + (shifted - light) * light / (light - low)
-        lowered = light + (shifted - light) * (1 - light) / (high - light)
+        raised = light + ((shifted - light) * light) / (light - low)
+        lowered = light + ((shifted - light) * (1 - light)) / (high - light)
     fitting = np.where(low < 0, raised, np.where(high > 1, lowered, shifted))
-    return np.around(np.clip(np.nan_to_num(fitting), 0, 1) * 255).astype(np.uint8)
+    return (np.clip(np.nan_to_num(fitting), 0, 1) * 255).astype(np.uint8)

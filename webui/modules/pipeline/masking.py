@@ -65,7 +65,7 @@ def _widened(low: int, high: int, wanted: float, limit: int) -> tuple[int, int]:
 
 def filled_under(image: Image.Image, mask: Image.Image) -> Image.Image:
     """Return the picture with the colours round the mask drawn into it."""
-    rest = holed(image.convert("RGBA"), mask).convert("RGBa")
+    rest = _premultiplied(image, mask)
     result = Image.new("RGBA", image.size)
     for radius, times in FILLS:
         layer = rest.filter(ImageFilter.GaussianBlur(radius)).convert("RGBA")
@@ -76,9 +76,14 @@ def filled_under(image: Image.Image, mask: Image.Image) -> Image.Image:
 
 def holed(image: Image.Image, mask: Image.Image) -> Image.Image:
     """Return the picture (RGBA) with holes where the mask is white."""
+    return _premultiplied(image, mask).convert("RGBA")
+
+
+def _premultiplied(image: Image.Image, mask: Image.Image) -> Image.Image:
+    """Return the picture with holes, its colours multiplied by what is left of them."""
     rest = Image.new("RGBa", image.size)
-    rest.paste(image.convert("RGBa"), mask=ImageOps.invert(mask))
-    return rest.convert("RGBA")
+    rest.paste(image.convert("RGBA").convert("RGBa"), mask=ImageOps.invert(mask))
+    return rest
 
 
 def doubled(mask: Image.Image) -> Image.Image:
