@@ -25,7 +25,7 @@ from webui.ui.sections import (
     put,
     written,
 )
-from webui.ui.start_fields import StartFields
+from webui.ui.start_fields import StartFields, unseen_options
 
 WHOLE: Final = (
     "seed",
@@ -141,6 +141,7 @@ class DrawingForm:
         if self.hires:
             updates |= self.hires.fill(sections["hires"])
         if self.start:
+            options |= unseen_options(sections["start"])
             updates |= self.start.fill(sections["start"])
         extra = {name: value for name, value in rest.items() if name not in SHARED} | options
         entries = [f"{name}: {written(value)}" for name, value in extra.items()]

@@ -100,7 +100,7 @@ def _png(image: Image.Image) -> bytes:
 def _template(words: Words) -> str:
     page = (files("webui.ui") / "assets" / "easel.html").read_text("utf-8")
     said = {"HANDS": _tools(HANDS, words), "STEPS": _tools(STEPS, words)}
-    for key in ("give", "give_hint", "remove", "size", "color"):
+    for key in ("give", "give_hint", "refused", "remove", "size", "color"):
         said[key.upper()] = words.html(f"easel.{key}")
     for name, text in said.items():
         page = page.replace(f"<!-- {name} -->", text)

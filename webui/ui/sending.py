@@ -124,8 +124,9 @@ class Sending:
             updates |= {form.width: gr.update(value=width), form.height: gr.update(value=height)}
         if mode and form.start:
             updates[form.start.mode] = gr.update(value=str(mode))
-        updates |= {self.img2img.notice: "", self.tabs: gr.Tabs(selected="img2img")}
-        return updates
+        said = str(updates.get(self.img2img.notice, ""))
+        updates[self.img2img.notice] = said if "notice-error" in said else ""
+        return {**updates, self.tabs: gr.Tabs(selected="img2img")}
 
     def take(self, path: str, place: str) -> Updates:
         """Read the settings of a picture that was dropped on the page."""

@@ -95,6 +95,7 @@ class MaskFields:
         """
         found = gather(self, ("blur", "padding"), values)
         check_numbers(found, found)
+        soft = self.soft.read(values)
         return MaskRequest(
             mask=mask,
             blur=(int(found["blur"]), int(found["blur"])),
@@ -102,7 +103,8 @@ class MaskFields:
             invert=values[self.side] == "unmasked",
             content=values[self.content],
             only_masked=values[self.area] == "masked",
-            soft=self.soft.read(values),
+            rounded=soft is None,
+            soft=soft,
         )
 
     def fill(self, wished: MaskRequest | Mapping[str, Any]) -> Updates:
@@ -172,7 +174,7 @@ class StartFields:
             picture, mask = self._single(values, inputs)
             return [replace(wish, start=self._start(values, (picture,), mask))]
         pictures = tuple(inputs.keep(Path(path).read_bytes()) for path in values[self.many])
-        mask = _kept_mask(values[self.mask_file], inputs)
+        mask = self._kept_mask(values, inputs)
         if values[self.together]:
             start = self._start(values, pictures, mask)
             return [replace(wish, start=start, batch_size=len(pictures))]
@@ -213,12 +215,16 @@ class StartFields:
         strokes = strokes_of(values[self.strokes])
         mask = None
         if mode is Mode.INPAINT_UPLOAD:
-            mask = _kept_mask(values[self.mask_file], inputs)
+            mask = self._kept_mask(values, inputs)
         elif mode in PAINTED_MASK:
             mask = mask_from(strokes, picture, inputs)
         if mode in (Mode.SKETCH, Mode.INPAINT_SKETCH) and strokes:
             picture = paint_over(strokes, picture, inputs)
         return picture, mask
+
+    def _kept_mask(self, values: Mapping[Block, Any], inputs: Inputs) -> InputPicture | None:
+        path, soft = values[self.mask_file], values[self.masked.soft.on]
+        return inputs.keep_mask(Path(path).read_bytes(), rounded=not soft) if path else None
 
     def _start(
         self,
@@ -233,6 +239,12 @@ class StartFields:
         )
 
 
+def unseen_options(wished: StartRequest | Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return the options that say what this part of a request says and no component shows."""
+    multiplier = named(wished).get("noise_multiplier") if wished else None
+    return {} if multiplier is None else {"initial_noise_multiplier": multiplier}
+
+
 def drawable(width: int, height: int) -> tuple[int, int]:
     """Return the nearest size that can be drawn."""
     wide, high = (
@@ -240,7 +252,3 @@ def drawable(width: int, height: int) -> tuple[int, int]:
         for side in (width, height)
     )
     return wide, high
-
-
-def _kept_mask(path: str | None, inputs: Inputs) -> InputPicture | None:
-    return inputs.keep_mask(Path(path).read_bytes()) if path else None

@@ -196,9 +196,10 @@ def test_what_a_text_says_of_a_start_survives_the_form(
     """All but the picture itself, which no text can hold."""
     soft = SoftInpainting(preservation=1.5, mask_influence=0.25)
     mask = {"blur": (9, 9), "padding": 64, "invert": True, "content": "fill"}
-    mask |= {"only_masked": True, "soft": soft}
+    mask |= {"only_masked": True, "rounded": False, "soft": soft}
     start = {"denoising": 0.35, "resize": "Crop and resize", "image_guidance": 2.0}
-    values = as_sent(pictured, pictured.fill({"start": {**start, "masked": mask}}))
+    told = {**start, "noise_multiplier": 1.05, "masked": mask}
+    values = as_sent(pictured, pictured.fill({"start": told}))
     fields = pictured.start
     assert fields
     values |= {fields.mode: Mode.INPAINT, fields.strokes: painted()}
@@ -207,6 +208,7 @@ def test_what_a_text_says_of_a_start_survives_the_form(
     (wish,) = fields.wishes(pictured.read(values), values, inputs)
 
     assert wish.start
+    assert wish.options == {"initial_noise_multiplier": 1.05}
     assert {name: getattr(wish.start, name) for name in start} == start
     assert {name: getattr(wish.start.masked, name) for name in mask} == mask
 

@@ -62,7 +62,7 @@ def test_nothing_is_translated_in_vain() -> None:
     tools = [tool for group in (*HANDS, *STEPS) for tool in group]
     lists = {
         "form": SHAPES,
-        "easel": (*tools, "give", "give_hint", "remove", "size", "color"),
+        "easel": (*tools, "give", "give_hint", "refused", "remove", "size", "color"),
         "mask": SOFT,
         "send": ("txt2img", "img2img", "inpaint"),
         "start": (*(f"mode_{mode}" for mode in Mode), *(f"{said}_hint" for said in MISSING)),
