@@ -194,7 +194,65 @@ def server(told: Mapping[str, Any]) -> Figures:
             running.wait(30)
 
 
+def texts(_told: Mapping[str, Any]) -> Figures:
+    """Prompts and settings texts of any shape: milliseconds for 20,000 characters, and growth.
+
+    Growth is the time for 100,000 characters over ten times that for 10,000: 1 is linear, 10 is
+    quadratic.
+    """
+    figures = Figures()
+    for name, reader in text_readers().items():
+        pairs = [_growth(reader, shape) for shape in TEXT_SHAPES]
+        figures[f"{name} ms"] = round(max(slowest for slowest, _ in pairs) * 1000, 1)
+        figures[f"{name} growth"] = round(max(growth for _, growth in pairs), 2)
+    return figures
+
+
+def _growth(reader: Callable[[str], object], shape: str) -> tuple[float, float]:
+    """Return the seconds for 20,000 characters, and how time grows from 10,000 to 100,000."""
+
+    def seconds(size: int) -> float:
+        text = (shape * size)[:size]
+        return _best(lambda: reader(text))
+
+    return seconds(20_000), seconds(100_000) / seconds(10_000) / 10
+
+
+TEXT_SHAPES: Final = (
+    "a cat, (sitting:1.2), [on:under:0.5] a mat, ", "(", "[", "]", "[a:", "[a|", "((a", "[[a]:",
+    "(a:1.1)", "[a:b:0.5]", "[a:b:c:d]", "\\(", "<a:", "<lora:x:1>", "a AND ", "BREAK ", ":1.2)",
+    "1:", "a: ", 'aa: "', 'aa: "\\",', "aa: b, ", "Negative prompt: ", "\n", " ", "a",
+)  # fmt: skip
+"""What prompts and settings texts are made of here, hostile ones among them."""
+
+
+def text_readers() -> dict[str, Callable[[str], object]]:
+    """Return everything that reads texts of strangers, by name."""
+    from webui.library.infotext import parse
+    from webui.modules.errors import RangeError
+    from webui.modules.text.prompt import Clock, split_and, take_tags, timeline, weighted
+    from webui.modules.text.prompt_notes import Reading, prompt_notes
+
+    clock = Clock(steps=20)
+
+    def weigh(text: str) -> object:
+        try:
+            return weighted(text)
+        except RangeError:
+            return None
+
+    return {
+        "tags": take_tags,
+        "AND": split_and,
+        "schedule": lambda text: timeline(text, Clock(steps=2)),
+        "emphasis": weigh,
+        "notes": lambda text: prompt_notes(text, "", Reading(clocks=(clock,))),
+        "infotext": lambda text: parse(f"a cat\nSteps: 1, Seed: 2, Size: 8x8, {text}"),
+    }
+
+
 PARTS: Final[Mapping[str, Callable[[Mapping[str, Any]], Figures]]] = {
+    "texts": texts,
     "roofline": roofline,
     "starter": starter,
     "sd15": sd15,

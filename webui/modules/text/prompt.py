@@ -367,7 +367,7 @@ def _weight(number: str) -> float:
 
 # Tags of add-ons --------------------------------------------------------------------------------
 
-_TAG: Final = re.compile(r"<(\w+):([^>]+)>")
+_TAG_HEAD: Final = re.compile(r"<(\w+):(?!>)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -380,19 +380,25 @@ class Tag:
 
 
 def take_tags(prompt: str) -> tuple[str, list[Tag]]:
-    """Return the prompt without its tags, and the tags."""
+    """Return the prompt without its tags, and the tags.
+
+    A tag is ``<``, a word, ``:`` and all up to the next ``>``; where there is none, nothing is.
+    """
     tags: list[Tag] = []
+    kept: list[str] = []
+    place = 0
+    while (head := _TAG_HEAD.search(prompt, place)) and (end := prompt.find(">", head.end())) >= 0:
+        kept.append(prompt[place : head.start()])
+        tags.append(_tag(head[1], prompt[head.end() : end]))
+        place = end + 1
+    return "".join([*kept, prompt[place:]]), tags
 
-    def take(match: re.Match[str]) -> str:
-        parts = match[2].split(":")
-        named = (part.partition("=") for part in parts if "=" in part)
-        tags.append(
-            Tag(
-                match[1],
-                tuple(part for part in parts if "=" not in part),
-                tuple((key, value) for key, _, value in named),
-            )
-        )
-        return ""
 
-    return _TAG.sub(take, prompt), tags
+def _tag(kind: str, inside: str) -> Tag:
+    parts = inside.split(":")
+    named = (part.partition("=") for part in parts if "=" in part)
+    return Tag(
+        kind,
+        tuple(part for part in parts if "=" not in part),
+        tuple((key, value) for key, _, value in named),
+    )

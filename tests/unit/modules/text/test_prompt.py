@@ -188,6 +188,17 @@ def test_twenty_thousand_characters_of_any_shape_are_read(shape: str) -> None:
     assert weighted(prompt)
 
 
+@given(st.text(alphabet="<>a:=1 ", max_size=40))
+def test_tags_are_what_a_plain_expression_finds(prompt: str) -> None:
+    """The expression takes quadratic time where a bracket never closes, so it stands only here."""
+    plain = re.compile(r"<(\w+):([^>]+)>")
+
+    text, tags = take_tags(prompt)
+
+    assert text == plain.sub("", prompt)
+    assert [tag.kind for tag in tags] == [kind for kind, _ in plain.findall(prompt)]
+
+
 @given(MARKS)
 def test_every_text_can_be_read(prompt: str) -> None:
     """Only a weight such as 1.2.3 is refused, and by name."""
