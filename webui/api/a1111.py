@@ -5,7 +5,6 @@ Each person sees, interrupts and fetches their own jobs only. What A1111 gets wr
 """
 
 import base64
-import binascii
 from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any, Final, cast
@@ -16,15 +15,18 @@ from fastapi.responses import JSONResponse
 from starlette.concurrency import run_in_threadpool
 
 from webui.api import drawn
+from webui.api.a1111_img2img import from_pictures
+from webui.api.base64_pictures import decoded
 from webui.api.errors import body, status_of_code
-from webui.api.schemas import ImageBody, Txt2ImgBody
+from webui.api.schemas import DrawingBody, ImageBody, Img2ImgBody, Txt2ImgBody
 from webui.api.second_pass import further_passes
 from webui.api.strict_json import StrictRoute
 from webui.api.visit import ThePerson, TheStudio, serving
 from webui.jobs.views import Failure, JobState, JobView
 from webui.library.cards import ModelCard
 from webui.library.infotext import parse
-from webui.modules.errors import PictureError, RangeError, UnknownNameError, UnsupportedError
+from webui.library.inputs import Inputs
+from webui.modules.errors import RangeError, UnknownNameError, UnsupportedError
 from webui.modules.sampling.catalogue import SAMPLERS, SCHEDULERS, Sampler
 from webui.services.generate import Drawing
 from webui.services.pasted import pasted
@@ -72,7 +74,6 @@ EMPTY_LISTS: Final = (
 """What clients ask for at start and what this program has none of."""
 
 NOT_HERE: Final = (
-    "img2img",
     "extra-single-image",
     "extra-batch-images",
     "interrogate",
@@ -102,6 +103,20 @@ async def txt2img(wish: Txt2ImgBody, request: Request, studio: TheStudio, person
     ``Idempotency-Key`` makes a repeated request join the first one's job.
     """
     asked = await run_in_threadpool(request_of, wish)
+    return await _drawn(asked, wish, request, studio, person)
+
+
+@routes.post("/img2img")
+async def img2img(wish: Img2ImgBody, request: Request, studio: TheStudio, person: ThePerson) -> Any:
+    """Draw pictures from pictures, as ``txt2img`` draws them from words."""
+    asked = await run_in_threadpool(picture_request_of, wish, studio.inputs)
+    return await _drawn(asked, wish, request, studio, person)
+
+
+async def _drawn(
+    asked: GenerationRequest, wish: DrawingBody, request: Request, studio: Studio, person: str
+) -> Any:
+    """Queue the request and answer when its job has ended."""
     key = request.headers.get("idempotency-key", "")
     job = await run_in_threadpool(studio.drawing.submit, asked, owner=person, key=key)
     async for view in studio.drawing.follow(job.id, owner=person):
@@ -120,6 +135,25 @@ def request_of(wish: Txt2ImgBody) -> GenerationRequest:
     """
     wish.refuse_unsupported()
     told: dict[str, Any] = pasted(wish.infotext) if wish.infotext else {}
+    return GenerationRequest(**{**_asked(wish, told), **further_passes(wish, told)})
+
+
+def picture_request_of(wish: Img2ImgBody, inputs: Inputs) -> GenerationRequest:
+    """Return the request that a body with pictures means, and keep the pictures.
+
+    Raises:
+        UnsupportedError: If something is asked for that this program does not do.
+        PictureError: If there is no picture, or one cannot be read.
+        RangeError: If a number means nothing.
+        InfotextError: If the infotext has values that cannot be.
+    """
+    told: dict[str, Any] = pasted(wish.infotext) if wish.infotext else {}
+    told.pop("hires", None)
+    return GenerationRequest(**{**_asked(wish, told), **from_pictures(wish, told, inputs)})
+
+
+def _asked(wish: DrawingBody, told: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields of a request that both kinds of body have."""
     options: dict[str, Any] = {**told.pop("options", {}), **(wish.override_settings or {})}
     fields: dict[str, Any] = {
         ours: _single(name, getattr(wish, name))
@@ -131,15 +165,13 @@ def request_of(wish: Txt2ImgBody) -> GenerationRequest:
     if "seed_resize_from_w" in wish.model_fields_set or "seed_resize_from" not in told:
         sides = (wish.seed_resize_from_w, wish.seed_resize_from_h)
         fields["seed_resize_from"] = (max(0, sides[0]), max(0, sides[1]))
-    wanted: dict[str, Any] = {
+    return {
         **told,
         **fields,
-        **further_passes(wish, told),
         "styles": tuple(wish.styles or ()),
         "options": options,
         "save": wish.save_images,
     }
-    return GenerationRequest(**wanted)
 
 
 @routes.get("/progress")
@@ -357,12 +389,12 @@ def _failed(failure: Failure) -> Any:
     return JSONResponse(content, status_code=status_of_code(failure.code))
 
 
-def _result(studio: Studio, wish: Txt2ImgBody, job: JobView) -> dict[str, Any]:
+def _result(studio: Studio, wish: DrawingBody, job: JobView) -> dict[str, Any]:
     pictures = studio.drawing.pictures(job.id, owner=job.owner)
     plan = studio.gallery.plan(pictures[0].id, owner=job.owner) if pictures else None
     return {
         "images": drawn.encoded(pictures) if wish.send_images else [],
-        "parameters": wish.model_dump(mode="json"),
+        "parameters": wish.echo(),
         "info": drawn.info(wish, job, pictures, plan),
     }
 
@@ -399,15 +431,3 @@ def _sampler_options(sampler: Sampler) -> dict[str, str]:
         "uses_ensd": "True" if sampler.seed_delta else "",
     }
     return {name: value for name, value in told.items() if value}
-
-
-def decoded(text: str) -> bytes:
-    """Return the bytes of a picture from base64, with or without ``data:...;base64,``."""
-    if text.startswith(("http://", "https://")):
-        message = "this server fetches no pictures from the network"
-        raise PictureError(message, hint="Send the picture itself as base64.", value=text[:80])
-    try:
-        return base64.b64decode(text.partition("base64,")[2] or text, validate=False)
-    except binascii.Error as error:
-        message = f"this is no base64: {text[:40]!r}"
-        raise PictureError(message, hint="Send the picture as base64.", value=text[:40]) from error

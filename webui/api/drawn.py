@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from webui.api.schemas import Txt2ImgBody
+from webui.api.schemas import DrawingBody
 from webui.jobs.views import JobView
 from webui.library.history import PictureView
 from webui.library.infotext import parse
@@ -34,7 +34,7 @@ def encoded(pictures: Sequence[PictureView]) -> list[str]:
 
 
 def info(
-    body: Txt2ImgBody, job: JobView, pictures: Sequence[PictureView], plan: GenerationPlan | None
+    body: DrawingBody, job: JobView, pictures: Sequence[PictureView], plan: GenerationPlan | None
 ) -> str:
     """Return the ``info`` of an answer: every key that A1111 has, as JSON text.
 
@@ -51,7 +51,7 @@ def info(
         **facts,
         "restore_faces": False,
         "face_restoration_model": None,
-        "denoising_strength": None,
+        "denoising_strength": _denoising(plan),
         "extra_generation_params": _extra(texts[0]) if texts else {},
         "index_of_first_image": 0,
         "infotexts": texts,
@@ -62,6 +62,12 @@ def info(
         "notes": job.notes,
     }
     return json.dumps(told, ensure_ascii=False)
+
+
+def _denoising(plan: GenerationPlan | None) -> float | None:
+    """Return how much a picture or a first pass may change; None without one."""
+    begun = plan and (plan.start or plan.hires)
+    return begun.denoising if begun else None
 
 
 def _facts(plan: GenerationPlan, count: int) -> dict[str, Any]:
@@ -91,7 +97,7 @@ def _facts(plan: GenerationPlan, count: int) -> dict[str, Any]:
     }
 
 
-def _nothing(body: Txt2ImgBody) -> dict[str, Any]:
+def _nothing(body: DrawingBody) -> dict[str, Any]:
     """Return the same keys for a job that was stopped before its first picture."""
     empty = ("all_prompts", "all_negative_prompts", "all_seeds", "all_subseeds")
     unknown = ("sd_model_name", "sd_model_hash", "sd_vae_name", "sd_vae_hash")

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 
-from webui.api.a1111 import decoded
+from webui.api.base64_pictures import decoded
 from webui.api.strict_json import StrictRoute
 from webui.api.visit import ThePerson, TheStudio
 from webui.jobs.views import JobView

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from webui.api.schemas import Txt2ImgBody
+from webui.api.schemas import DrawingBody, Txt2ImgBody
 from webui.services.requests import HiresRequest, RefinerRequest
 
 HIRES_FIELDS: Final = {
@@ -30,7 +30,7 @@ def further_passes(wish: Txt2ImgBody, told: Mapping[str, Any]) -> dict[str, Any]
         wish: What the client says.
         told: What an infotext says; it fills what the client left open.
     """
-    found: dict[str, Any] = {"refiner": _refiner(wish, told.get("refiner"))}
+    found: dict[str, Any] = {"refiner": refiner_of(wish, told.get("refiner"))}
     known: HiresRequest | None = told.get("hires")
     asked = wish.enable_hr if "enable_hr" in wish.model_fields_set else wish.enable_hr or known
     if not asked:
@@ -51,7 +51,7 @@ def further_passes(wish: Txt2ImgBody, told: Mapping[str, Any]) -> dict[str, Any]
     return {**found, "hires": HiresRequest(**fields, resize=resize)}
 
 
-def _refiner(wish: Txt2ImgBody, known: RefinerRequest | None) -> RefinerRequest | None:
+def refiner_of(wish: DrawingBody, known: RefinerRequest | None) -> RefinerRequest | None:
     """Return who takes over; without a moment it is at once, as in A1111."""
     if known and _open(wish, "refiner_checkpoint"):
         return known
@@ -62,5 +62,5 @@ def _refiner(wish: Txt2ImgBody, known: RefinerRequest | None) -> RefinerRequest 
     )
 
 
-def _open(wish: Txt2ImgBody, *names: str) -> bool:
+def _open(wish: DrawingBody, *names: str) -> bool:
     return wish.model_fields_set.isdisjoint(names)

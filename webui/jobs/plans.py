@@ -151,6 +151,9 @@ def rest_of(plan: GenerationPlan, done: AbstractSet[int]) -> tuple[GenerationPla
         prompts=plan.hires.prompts[start:],
         negative_prompts=plan.hires.negative_prompts[start:],
     )
+    begun = plan.start and replace(
+        plan.start, first_seeds=plan.start.first_seeds or plan.seeds[: plan.batch_size]
+    )
     rest = replace(
         plan,
         prompts=plan.prompts[start:],
@@ -158,5 +161,6 @@ def rest_of(plan: GenerationPlan, done: AbstractSet[int]) -> tuple[GenerationPla
         seeds=plan.seeds[start:],
         variation_seeds=plan.variation_seeds[start:],
         hires=hires,
+        start=begun if start else plan.start,
     )
     return rest, start
