@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import Final
 
-from webui.jobs.views import JobState, JobView
+from webui.jobs.views import JobState, JobView, Progress
 from webui.library.history import PictureView
 from webui.ui.messages import Words, explain, notice
 
@@ -116,7 +116,8 @@ def running(job: JobView, before: Sequence[PictureView], words: Words) -> str:
 def progress(job: JobView, *, waiting: int, words: Words) -> str:
     """Return the bar and the line that say how far a job is."""
     share = 100 if job.state is JobState.DONE else round(job.progress.fraction * 100, 1)
-    measured = job.progress.phase in ("drawing", "saving") or job.state.ended
+    drawn = job.progress.phase == "drawing" and job.progress.steps > 0
+    measured = drawn or job.progress.phase == "saving" or job.state.ended
     kind = "ended" if job.state.ended else "measured" if measured else "waiting"
     line = " · ".join(part for part in _progress_parts(job, words) if part)
     if waiting:
@@ -151,11 +152,16 @@ def _progress_parts(job: JobView, words: Words) -> list[str]:
         return [words.html("progress.done", seconds=seconds)]
     if job.state.ended:
         return [words.html("progress.stopped")]
-    now = job.progress
+    return _drawing(job.progress, words)
+
+
+def _drawing(now: Progress, words: Words) -> list[str]:
     if now.phase == "saving":
         return [words.html("progress.saving")]
     if now.phase != "drawing":
         return [words.html("progress.loading")]
+    if not now.steps:
+        return [words.html("progress.preparing")]
     parts = [words.html("progress.drawing", step=now.step, steps=now.steps)]
     if now.batches > 1:
         parts.append(words.html("progress.picture", number=now.batch + 1, total=now.batches))

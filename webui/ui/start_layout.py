@@ -121,7 +121,7 @@ def _drop(labels: Labels, key: str, elem_id: str, **options: Any) -> gr.File:
         {"label": key},
         file_types=["image"],
         type="filepath",
-        height=120,
+        height=92,
         elem_id=elem_id,
         elem_classes=["drop"],
         **options,
