@@ -10,6 +10,7 @@ from webui.modules.errors import ModelFileError
 from webui.modules.types import ModelKind
 from webui.modules.weights.header import Header, TensorFacts, read_header
 from webui.modules.weights.small_text import read_small_text
+from webui.modules.weights.upscaler import upscaler_shape
 
 UNET: Final = "model.diffusion_model."
 """Where the denoising network lies in a checkpoint of the LDM layout."""
@@ -90,6 +91,8 @@ def _recognise(header: Header) -> tuple[ModelKind, str]:
     for kind, marks in _MARKS:
         if any(mark in name for name in names for mark in marks):
             return kind, _lora_method(names) if kind is ModelKind.LORA else ""
+    if upscaler := upscaler_shape(names):
+        return ModelKind.UPSCALER, upscaler.family
     if any(key.isdigit() for key in (name.split(".")[0] for name in names)):
         return ModelKind.HYPERNETWORK, ""
     if 0 < len(names) <= _MOST_EMBEDDING_TENSORS and _all_vectors(names):
@@ -121,7 +124,6 @@ _MARKS: Final = (
                       ".on_input", ".oft_blocks", ".oft_diag", ".dora_scale", ".a1.weight")),
     (ModelKind.EMBEDDING, ("string_to_param", "emb_params", "clip_l", "clip_g")),
     (ModelKind.VAE, ("decoder.mid.block_1.", "decoder.mid_block.resnets.")),
-    (ModelKind.UPSCALER, ("RRDB_trunk.", ".RDB1.conv1", "body.0.rdb1.")),
 )  # fmt: skip
 """Names that only one kind has; the first that occurs decides."""
 
