@@ -73,12 +73,12 @@ def from_pictures(wish: Img2ImgBody, told: Mapping[str, Any], inputs: Inputs) ->
     pictures = _pictures(wish, inputs)
     rounded = wish.mask_round and soft is None
     mask = inputs.keep_mask(decoded(wish.mask), rounded=rounded) if wish.mask else None
-    known = pasted_start(wish.infotext or "", pictures=pictures, mask=mask)
+    known = pasted_start(wish.infotext, pictures=pictures, mask=mask) if wish.infotext else None
     start: dict[str, Any] = {
-        ours: getattr(known, ours) if _open(wish, name) and wish.infotext else value
+        ours: getattr(known, ours) if known and _open(wish, name) else value
         for (name, ours), value in zip(START_FIELDS.items(), _start_values(wish), strict=True)
     }
-    masked = _masked(wish, mask, known.masked, soft) if mask else None
+    masked = _masked(wish, mask, known and known.masked, soft) if mask else None
     options = {**told.get("options", {}), **(wish.override_settings or {})}
     # A1111 reads this one before overrides act, so that only the field of the request counts.
     options.pop("initial_noise_multiplier", None)
