@@ -38,7 +38,7 @@ from webui.modules.weights.read import TensorReader, open_tensors
 Autoencoder = AutoencoderKL
 """The autoencoder as the other rooms know it."""
 
-DRAWABLE: Final = ("sd1",)
+DRAWABLE: Final = ("sd1", "sd1-inpainting", "sd1-instruct")
 """Families that this program draws with."""
 
 
