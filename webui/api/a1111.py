@@ -21,6 +21,7 @@ from webui.api.errors import body, status_of_code
 from webui.api.schemas import DrawingBody, ImageBody, Img2ImgBody, Txt2ImgBody
 from webui.api.second_pass import further_passes
 from webui.api.strict_json import StrictRoute
+from webui.api.upscalers import latent_mode_list, upscaler_list
 from webui.api.visit import ThePerson, TheStudio, serving
 from webui.jobs.views import Failure, JobState, JobView
 from webui.library.cards import ModelCard
@@ -62,8 +63,6 @@ FIELDS: Final = {
 """Fields of a body and what a request calls them."""
 
 EMPTY_LISTS: Final = (
-    "upscalers",
-    "latent-upscale-modes",
     "loras",
     "hypernetworks",
     "face-restorers",
@@ -258,6 +257,20 @@ def vaes(studio: TheStudio) -> Any:
         {"model_name": card.record.path.name, "filename": shown_path(card, folders)}
         for card in _sound(studio.models.vaes())
     ]
+
+
+@routes.get("/upscalers")
+def upscalers(studio: TheStudio) -> Any:
+    """List the ways to enlarge pixels: the plain ones first, then the networks."""
+    folders = studio.settings.folders
+    sound = _sound(studio.models.upscalers())
+    return upscaler_list([(card, shown_path(card, folders)) for card in sound])
+
+
+@routes.get("/latent-upscale-modes")
+def latent_upscale_modes() -> Any:
+    """List the ways to enlarge latents."""
+    return latent_mode_list()
 
 
 @routes.post("/refresh-checkpoints")

@@ -1,7 +1,7 @@
 """The model files of this server, found by any name that A1111 would understand."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -12,11 +12,23 @@ from webui.library.index import ModelIndex
 from webui.library.sidecars import read_sidecars
 from webui.library.vae_choice import choose_vae
 from webui.modules.errors import ModelFileError, UnknownNameError, WebuiError
+from webui.modules.pipeline.enlarging import LATENT_MODES, PLAIN_WAYS
 from webui.modules.types import ModelKind, ModelRecord
 from webui.modules.weights.describe import describe
 from webui.settings import Folders
 
-__all__ = ["Inspection", "ModelCard", "Models", "Suggested", "model_folders"]
+__all__ = [
+    "LATENT_WAYS",
+    "PLAIN_WAYS",
+    "Inspection",
+    "ModelCard",
+    "Models",
+    "Suggested",
+    "model_folders",
+]
+
+LATENT_WAYS: Final = tuple(LATENT_MODES)
+"""The names of the ways to enlarge latents."""
 
 
 A1111_UPSCALERS: Final[Mapping[str, str]] = {
@@ -31,6 +43,10 @@ A1111_UPSCALERS: Final[Mapping[str, str]] = {
 
 UPSCALER_FOLDERS: Final = ("RealESRGAN", "BSRGAN", "DAT", "SwinIR", "ScuNET")
 """Further folders under ``models`` in which A1111 looks for upscalers."""
+
+
+RESERVED: Final = frozenset({"none", "addams"})
+"""Aliases that A1111 never takes from a file."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -111,6 +127,46 @@ class Models:
         """Return the VAE files, refused ones among them."""
         return self._index.cards(ModelKind.VAE)
 
+    def add_ons(self, kind: ModelKind) -> list[ModelCard]:
+        """Return the files of a kind that is laid over checkpoints, refused ones among them."""
+        return self._index.cards(kind)
+
+    def add_on(self, kind: ModelKind, name: str) -> ModelRecord:
+        """Return the add-on that a tag means: by the alias in the file, or by the file's name.
+
+        Raises:
+            UnknownNameError: If there is none of this name.
+            ModelError: If the file is refused; the message says why.
+        """
+        listed = self.add_ons(kind)
+        aliased = [card for card in listed if card.metadata.get("ss_output_name") == name]
+        if len(aliased) == 1 and name.lower() not in RESERVED:
+            return self._index.usable(kind, aliased[0].record.name, exactly=True)
+        return self._index.usable(kind, name, exactly=True)
+
+    def hashed(self, record: ModelRecord) -> ModelRecord:
+        """Return the record with its SHA-256.
+
+        Raises:
+            StorageError: If the file cannot be read to its end.
+        """
+        return self._index.hashed(record)
+
+    def shorthash(self, record: ModelRecord) -> str:
+        """Return the 12 hex digits that infotext tells add-ons apart by; empty without hashing.
+
+        Of a LoRA it is the hash that its file names, else that of its tensors without the header.
+        """
+        if not record.sha256:
+            return ""
+        if record.kind is not ModelKind.LORA:
+            return record.sha256[:12]
+        card = next(
+            (card for card in self.add_ons(record.kind) if card.record.path == record.path), None
+        )
+        named = card.metadata.get("sshs_model_hash", "") if card else ""
+        return (named or self._index.content_hash(record))[:12]
+
     def refresh(self) -> None:
         """Look at the folders again, now."""
         self._index.refresh()
@@ -171,19 +227,17 @@ class Models:
         """Return the upscaling networks, refused files among them."""
         return self._index.cards(ModelKind.UPSCALER)
 
-    def find_upscaler(
-        self, name: str, *, built_in: Sequence[str]
-    ) -> tuple[str, ModelRecord | None]:
+    def find_upscaler(self, name: str) -> tuple[str, ModelRecord | None]:
         """Return the upscaler's right name, and its file unless it is built in.
 
         Args:
             name: A built-in way, a file's stem, or the name that A1111 gives to a known file.
-            built_in: The ways that need no file.
 
         Raises:
             UnknownNameError: If there is none of this name; the hint names those that there are.
             ModelError: If the file is refused; the message says why.
         """
+        built_in = (*LATENT_WAYS, *PLAIN_WAYS)
         own = {way.lower(): way for way in built_in}
         if name.lower() in own:
             return own[name.lower()], None

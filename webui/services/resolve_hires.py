@@ -5,13 +5,7 @@ from dataclasses import replace
 from typing import Any, Final, cast
 
 from webui.modules.errors import LimitError
-from webui.modules.pipeline.enlarging import (
-    LATENT_MODES,
-    PLAIN_WAYS,
-    Enlargement,
-    enlargement,
-    first_size,
-)
+from webui.modules.pipeline.enlarging import Enlargement, enlargement, first_size
 from webui.modules.types import GenerationPlan, Hires, ModelRecord, Refiner, RefinerPass
 from webui.services import limits as allowed
 from webui.services.models import Models
@@ -72,9 +66,7 @@ def hires_of(
     scale, resize = _wanted(request, asked, options, limits)
     size = enlargement(plan.width, plan.height, scale=scale, resize=resize)
     _check(size, limits)
-    upscaler, upscaler_model = models.find_upscaler(
-        asked.upscaler or "Latent", built_in=(*LATENT_MODES, *PLAIN_WAYS)
-    )
+    upscaler, upscaler_model = models.find_upscaler(asked.upscaler or "Latent")
     other = None if _same(asked.checkpoint) else models.find_checkpoint(asked.checkpoint or "")
     count = len(plan.seeds)
     return Hires(
