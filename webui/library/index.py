@@ -92,6 +92,7 @@ class ModelIndex:
         self._folders = folders
         self._hashing = hashing
         self._snapshots: dict[ModelKind, _Snapshot] = {}
+        self._content_hashes: dict[Path, tuple[_Stamp | None, str]] = {}
         self._lock = threading.RLock()
         prepare(database, table="model_files", versions=_VERSIONS)
 
@@ -166,6 +167,22 @@ class ModelIndex:
                     for card in snapshot.cards
                 )
                 self._snapshots[kind] = replace(snapshot, cards=tuple(cards))
+        return found
+
+    def content_hash(self, record: ModelRecord) -> str:
+        """Return the SHA-256 of a safetensors file without its header; of another file, of all.
+
+        Raises:
+            StorageError: If the file cannot be read to its end.
+        """
+        stamp = _stamp(record.path)
+        with self._lock:
+            known = self._content_hashes.get(record.path)
+            if known is not None and known[0] == stamp:
+                return known[1]
+        found = _sha256(record.path, headless=record.path.suffix == ".safetensors")
+        with self._lock:
+            self._content_hashes[record.path] = (stamp, found)
         return found
 
     def _scan(self, kind: ModelKind) -> _Snapshot:
@@ -336,9 +353,11 @@ def _stamp(path: Path) -> _Stamp | None:
     return _Stamp(modified=status.st_mtime_ns, size=status.st_size)
 
 
-def _sha256(path: Path) -> str:
+def _sha256(path: Path, *, headless: bool = False) -> str:
     try:
         with path.open("rb") as file:
+            if headless:
+                file.seek(8 + int.from_bytes(file.read(8), "little"))
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         message = f"{path.name} cannot be read to its end ({error.strerror})"

@@ -16,7 +16,14 @@ from webui.library.infotext_passes import (
 from webui.library.infotext_values import when
 from webui.modules.sampling.catalogue import find_sampler, find_scheduler
 from webui.modules.text.prompt import Clock, split_and, timeline
-from webui.modules.types import GenerationPlan, Hires, InputPicture, SamplingPlan, Start
+from webui.modules.types import (
+    GenerationPlan,
+    Hires,
+    InputPicture,
+    ModelKind,
+    SamplingPlan,
+    Start,
+)
 
 ETA_SAMPLERS: Final = frozenset(
     {
@@ -71,7 +78,9 @@ def _passes(plan: GenerationPlan, index: int) -> Entries:
         yield from mask_entries(start.inpainting)
     if hires:
         yield from hires_entries(plan, hires, index)
+    yield "Lora hashes", _hashes(plan, ModelKind.LORA)
     yield from _levels(first)
+    yield "TI hashes", _hashes(plan, ModelKind.EMBEDDING)
     yield from _texts(plan)
     if start:
         yield "Noise multiplier", when(start.noise_multiplier, said=start.noise_multiplier != 1)
@@ -87,6 +96,17 @@ def _passes(plan: GenerationPlan, index: int) -> Entries:
         yield from _noises(second)
     if start:
         yield from unsaid_entries(start)
+
+
+def _hashes(plan: GenerationPlan, kind: ModelKind) -> str:
+    """Return name and hash of each add-on of a kind; those of both passes, each once."""
+    hires = plan.hires.layers or () if plan.hires else ()
+    found = dict.fromkeys(
+        f"{use.name.replace(':', '').replace(',', '')}: {use.shorthash}"
+        for use in (*plan.layers, *hires)
+        if use.model.kind is kind and use.shorthash
+    )
+    return ", ".join(found)
 
 
 def _extra_noise(begun: Start | Hires | None) -> Entries:

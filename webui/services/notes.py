@@ -1,15 +1,11 @@
 """What a person should know about a plan: sentences for the page and the HTTP answers."""
 
-import re
 from dataclasses import replace
-from typing import Final
 
 from webui.modules.sampling.catalogue import find_sampler
 from webui.modules.text.prompt import Clock
 from webui.modules.text.prompt_notes import Reading, prompt_notes
 from webui.modules.types import GenerationPlan, SamplingPlan
-
-_ADD_ON: Final = re.compile(r"<(?:lora|lyco|hypernet):[^>]+>")
 
 
 def with_notes(plan: GenerationPlan) -> GenerationPlan:
@@ -22,7 +18,7 @@ def with_notes(plan: GenerationPlan) -> GenerationPlan:
     texts = [(plan.prompts[0], plan.negative_prompts[0])]
     if plan.hires:
         texts.append((plan.hires.prompts[0], plan.hires.negative_prompts[0]))
-    found = [*plan.notes, *_add_ons(plan.prompts[0])]
+    found = [*plan.notes]
     for prompt, negative in dict.fromkeys(texts):
         found += prompt_notes(prompt, negative, reading)
     return replace(plan, notes=tuple(dict.fromkeys(found)))
@@ -40,10 +36,3 @@ def _clocks(plan: GenerationPlan) -> tuple[Clock, ...]:
 
 def _calls(sampling: SamplingPlan) -> int:
     return sampling.steps * find_sampler(sampling.sampler)[0].evaluations
-
-
-def _add_ons(prompt: str) -> tuple[str, ...]:
-    found = _ADD_ON.findall(prompt)
-    if not found:
-        return ()
-    return (f"Add-ons cannot be laid on yet and were left out: {', '.join(found[:5])[:200]}",)

@@ -27,6 +27,7 @@ from webui.services.resolve_hires import (
     token_merging_of,
     vae_of,
 )
+from webui.services.resolve_layers import with_layers, with_options
 from webui.services.resolve_sampling import sampling_of
 from webui.services.resolve_start import batch_of, start_of
 from webui.services.styles import read_styles, styled
@@ -92,7 +93,8 @@ def resolve(
         token_merging=token_merging_of(request, own),
         start=start_of(request.start, own, sampling, limits) if request.start else None,
     )
-    return with_notes(_with_further_models(plan, request, own, house))
+    plan = _with_further_models(plan, request, own, house)
+    return with_notes(with_layers(plan, house.models))
 
 
 def _with_further_models(
@@ -119,7 +121,7 @@ def _prompts(request: GenerationRequest, options: Options, house: House) -> tupl
         prompts = styled(*prompts, names=request.styles, styles=styles)
     if options.flag("enable_prompt_comments"):
         prompts = (_without_comments(prompts[0]), _without_comments(prompts[1]))
-    return prompts
+    return with_options(prompts[0], options), prompts[1]
 
 
 def _without_comments(prompt: str) -> str:

@@ -193,5 +193,5 @@ def test_comments_in_a_prompt_are_not_drawn(stock) -> None:
     )
 
 
-def test_add_ons_that_are_not_applied_are_told(stock) -> None:
-    assert "<lora:x:1>" in plan_for(stock, prompt="cat <lora:x:1>").notes[0]
+def test_add_ons_that_are_not_there_are_told(stock) -> None:
+    assert "LoRA not found: x" in plan_for(stock, prompt="cat <lora:x:1>").notes[0]

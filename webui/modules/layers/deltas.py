@@ -37,6 +37,8 @@ class Method:
         needs: Parts that must be there, each one of several spellings.
         weight: The change of the weight before scale and strength, shaped like the weight.
         rank: By what ``alpha`` is divided; None for a method without a scale.
+        widens: Compute in float32 whatever the file's number format. A1111 does so only for LoRA
+            itself, and its pixels depend on it.
     """
 
     name: str
@@ -44,6 +46,7 @@ class Method:
     needs: tuple[tuple[str, ...], ...]
     weight: Callable[[Parts, Tensor], Tensor]
     rank: Callable[[Parts], int | None]
+    widens: bool = False
 
 
 def method_of(parts: Parts) -> Method | None:
@@ -71,13 +74,19 @@ def delta(parts: Parts, weight: Tensor, *, strength: float, rank: int = 0) -> De
     if method is None:
         message = f"a layer with the parts {', '.join(sorted(parts))[:120]} is of no known method"
         raise ModelFileError(message, hint="Is it a LoRA file of another model family?")
+    scale = _scale(method, parts)
     chosen = _first_dimensions(parts, rank) if rank else parts
-    parts = {name: part.to(weight.device, torch.float32) for name, part in chosen.items()}
+    parts = {
+        name: part.to(weight.device, torch.float32 if method.widens else part.dtype)
+        for name, part in chosen.items()
+    }
     try:
         change = method.weight(parts, weight)
+        if "bias" in parts:
+            change = change + parts["bias"].reshape(change.shape)
         if change.shape != weight.shape:
             change = change.reshape(weight.shape)
-        change = change * _scale(method, parts)
+        change = change * scale
         if "dora_scale" in parts:
             change = _redirected(weight, change, parts["dora_scale"])
     except RuntimeError as error:
@@ -257,6 +266,7 @@ METHODS: Final = (
         needs=(("lora_up.weight",), ("lora_down.weight",)),
         weight=_lora,
         rank=_rows_of("lora_down.weight"),
+        widens=True,
     ),
     Method(
         name="loha",
@@ -283,6 +293,13 @@ METHODS: Final = (
         weight=_glora,
         rank=_no_rank,
     ),
-    Method(name="oft", marks=("oft_blocks", "oft_diag"), needs=(), weight=_oft, rank=_no_rank),
+    Method(
+        name="oft",
+        marks=("oft_blocks", "oft_diag"),
+        needs=(),
+        weight=_oft,
+        rank=_no_rank,
+        widens=True,
+    ),
 )
 """All methods in the order in which A1111 tries them."""

@@ -184,7 +184,8 @@ class Networks:
                 failed[use.lora.source] = failed.get(use.lora.source, 0) + 1
                 continue
             if change.weight is not None:
-                weight = weight + change.weight
+                # A1111 adds in the number format of the change, and its pixels depend on it.
+                weight = (weight.to(change.weight.dtype) + change.weight).float()
             if change.bias is not None:
                 bias = change.bias if bias is None else bias + change.bias
         if weight is not own_weight:

@@ -1,0 +1,125 @@
+"""The add-ons that a wish asks for: tags in its prompt, options, and embeddings by their names."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from webui.modules.errors import ModelError, UnknownNameError
+from webui.modules.text.learned import LearnedWords
+from webui.modules.text.prompt import Tag, take_tags
+from webui.modules.types import GenerationPlan, LayerUse, ModelKind
+from webui.services.models import Models
+from webui.services.options import Options
+
+KINDS: Final = {
+    "lora": ModelKind.LORA,
+    "lyco": ModelKind.LORA,
+    "hypernet": ModelKind.HYPERNETWORK,
+}
+"""Which kind of file a tag calls."""
+
+OPTIONS: Final = {"sd_lora": "lora", "sd_hypernetwork": "hypernet"}
+"""Options that call a file in every prompt, and as which tag."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Found:
+    """What is asked for, and what the person should know of it."""
+
+    layers: tuple[LayerUse, ...]
+    notes: tuple[str, ...]
+
+
+def with_options(prompt: str, options: Options) -> str:
+    """Return the prompt with the tags that options add to it, as A1111 writes them."""
+    for option, kind in OPTIONS.items():
+        name = options.text(option)
+        named = {tag.arguments[0] for tag in take_tags(prompt)[1] if tag.kind == kind}
+        if name not in ("", "None") and name not in named:
+            prompt += f"<{kind}:{name}:{options.number('extra_networks_default_multiplier')}>"
+    return prompt
+
+
+def with_layers(plan: GenerationPlan, models: Models) -> GenerationPlan:
+    """Return the plan with the add-ons that its prompts ask for.
+
+    An add-on that is not there is told in the notes; the picture is drawn without it, as in A1111.
+    """
+    found = _of_texts(plan.prompts[0], (plan.prompts[0], plan.negative_prompts[0]), models)
+    notes, hires = found.notes, plan.hires
+    if hires is not None:
+        again = _of_texts(hires.prompts[0], (hires.prompts[0], hires.negative_prompts[0]), models)
+        if again.layers != found.layers:
+            hires = replace(hires, layers=again.layers)
+        notes = tuple(dict.fromkeys((*notes, *again.notes)))
+    return replace(plan, layers=found.layers, hires=hires, notes=(*plan.notes, *notes))
+
+
+def _of_texts(prompt: str, texts: Iterable[str], models: Models) -> _Found:
+    notes: list[str] = []
+    tags = [tag for tag in take_tags(prompt)[1] if tag.kind in KINDS]
+    layers = [*_of_tags(tags, models, notes), *_embeddings(texts, models, notes)]
+    return _Found(layers=tuple(layers), notes=tuple(notes))
+
+
+def _of_tags(tags: Sequence[Tag], models: Models, notes: list[str]) -> Iterator[LayerUse]:
+    wrong = {KINDS[tag.kind] for tag in tags if _numbers(tag) is None}
+    notes += [f"A tag has a weight that is no number, so no {kind} is laid on." for kind in wrong]
+    for tag in tags:
+        kind, numbers = KINDS[tag.kind], _numbers(tag)
+        if kind in wrong or numbers is None:
+            continue
+        name = tag.arguments[0]
+        try:
+            card = models.add_on(kind, name)
+        except UnknownNameError as problem:
+            notes.append(f"{_title(kind)} not found: {name}. {problem.hint}")
+            continue
+        except ModelError as problem:
+            notes.append(f"{name} was left out: {problem}")
+            continue
+        text, unet, rank = numbers
+        yield LayerUse(
+            model=card,
+            name=name,
+            weight=text if kind is ModelKind.HYPERNETWORK else unet,
+            text_weight=text,
+            rank=rank,
+            shorthash=models.shorthash(card),
+        )
+
+
+def _title(kind: ModelKind) -> str:
+    return "LoRA" if kind is ModelKind.LORA else kind.value.capitalize()
+
+
+def _numbers(tag: Tag) -> tuple[float, float, int] | None:
+    """Return the weight of the text encoder and of the network, and the rank; None if unreadable.
+
+    ``<lora:name:text:network:rank>``; ``te=``, ``unet=`` and ``dyn=`` go before.
+    """
+    named = dict(tag.named)
+    try:
+        given = [float(argument) for argument in tag.arguments[1:3]]
+        text = float(named.get("te", given[0] if given else 1.0))
+        unet = float(named.get("unet", given[1] if len(given) > 1 else text))
+        rank = int(named.get("dyn", tag.arguments[3] if len(tag.arguments) > 3 else 0))  # noqa: PLR2004 - name, text, network, rank
+    except ValueError:
+        return None
+    return text, unet, rank
+
+
+def _embeddings(texts: Iterable[str], models: Models, notes: list[str]) -> Iterator[LayerUse]:
+    """Find embeddings by their names, in the order of the texts."""
+    cards = {card.record.stem: card for card in models.add_ons(ModelKind.EMBEDDING)}
+    if not cards:
+        return
+    words = LearnedWords((name, 1) for name in cards)
+    named = dict.fromkeys(name for text in texts for name in words.named_in(take_tags(text)[0]))
+    for name in named:
+        card = cards[name]
+        if card.problem:
+            notes.append(f"The embedding {name} was left out: {card.problem.message}")
+            continue
+        record = models.hashed(card.record)
+        yield LayerUse(model=record, name=name, shorthash=models.shorthash(record))
