@@ -7,6 +7,7 @@ Each person sees, interrupts and fetches their own jobs only. What A1111 gets wr
 import base64
 from collections.abc import Iterable
 from contextlib import suppress
+from functools import partial
 from typing import Any, Final, cast
 
 import psutil
@@ -19,6 +20,7 @@ from webui.api.a1111_img2img import from_pictures
 from webui.api.base64_pictures import decoded
 from webui.api.errors import body, status_of_code
 from webui.api.schemas import DrawingBody, ImageBody, Img2ImgBody, Txt2ImgBody
+from webui.api.script_args import described, script_request, titles
 from webui.api.second_pass import further_passes
 from webui.api.strict_json import StrictRoute
 from webui.api.upscalers import latent_mode_list, upscaler_list
@@ -67,7 +69,6 @@ EMPTY_LISTS: Final = (
     "hypernetworks",
     "face-restorers",
     "realesrgan-models",
-    "script-info",
     "extensions",
 )
 """What clients ask for at start and what this program has none of."""
@@ -117,7 +118,13 @@ async def _drawn(
 ) -> Any:
     """Queue the request and answer when its job has ended."""
     key = request.headers.get("idempotency-key", "")
-    job = await run_in_threadpool(studio.drawing.submit, asked, owner=person, key=key)
+    if wish.script_name:
+        way = "img2img" if asked.start else "txt2img"
+        script = script_request(wish.script_name, wish.script_args, way)
+        submit = partial(studio.drawing.submit_script, asked, script)
+    else:
+        submit = partial(studio.drawing.submit, asked)
+    job = await run_in_threadpool(submit, owner=person, key=key)
     async for view in studio.drawing.follow(job.id, owner=person):
         job = view
     if job.failure:
@@ -362,8 +369,14 @@ def prompt_styles(studio: TheStudio) -> Any:
 
 @routes.get("/scripts")
 def scripts() -> Any:
-    """List the scripts: there are none."""
-    return {"txt2img": [], "img2img": []}
+    """List the titles of the scripts."""
+    return {"txt2img": titles("txt2img"), "img2img": titles("img2img")}
+
+
+@routes.get("/script-info")
+def script_info() -> Any:
+    """List the scripts with their arguments."""
+    return described()
 
 
 @routes.get("/embeddings")
@@ -403,12 +416,12 @@ def _failed(failure: Failure) -> Any:
 
 
 def _result(studio: Studio, wish: DrawingBody, job: JobView) -> dict[str, Any]:
-    pictures = studio.drawing.pictures(job.id, owner=job.owner)
+    pictures, grids = studio.drawing.results(job.id, owner=job.owner)
     plan = studio.gallery.plan(pictures[0].id, owner=job.owner) if pictures else None
     return {
-        "images": drawn.encoded(pictures) if wish.send_images else [],
+        "images": drawn.encoded([*grids, *pictures]) if wish.send_images else [],
         "parameters": wish.echo(),
-        "info": drawn.info(wish, job, pictures, plan),
+        "info": drawn.info(wish, job, drawn.Results(pictures, grids), plan),
     }
 
 

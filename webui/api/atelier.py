@@ -13,7 +13,7 @@ from fastapi.responses import FileResponse, StreamingResponse
 from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 
-from webui.api import docs_page, replay
+from webui.api import docs_page, replay, sheets
 from webui.api.a1111 import shown_path
 from webui.api.strict_json import StrictRoute
 from webui.api.visit import ThePerson, TheStudio, serving
@@ -47,7 +47,7 @@ outside = APIRouter()
 
 def router(studio: Studio) -> APIRouter:
     """Return the routes for these services."""
-    return serving(studio, routes, replay.routes, outside)
+    return serving(studio, routes, replay.routes, sheets.routes, outside)
 
 
 @outside.get("/healthz", tags=["Atelier"])
@@ -76,7 +76,8 @@ async def submit(
             hint = f"There are: {', '.join(sorted(known))}."
             raise UnknownNameError(message, hint=hint, value=name[:80])
     key = request.headers.get("idempotency-key", "")
-    return await run_in_threadpool(studio.drawing.submit, wish, owner=person, key=key)
+    own = await run_in_threadpool(sheets.with_own_inputs, wish, studio.inputs)
+    return await run_in_threadpool(studio.drawing.submit, own, owner=person, key=key)
 
 
 @routes.get("/jobs")

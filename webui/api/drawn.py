@@ -3,6 +3,7 @@
 import base64
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
@@ -33,19 +34,28 @@ def encoded(pictures: Sequence[PictureView]) -> list[str]:
     return [_file(picture) for picture in pictures]
 
 
-def info(
-    body: DrawingBody, job: JobView, pictures: Sequence[PictureView], plan: GenerationPlan | None
-) -> str:
+@dataclass(frozen=True, slots=True)
+class Results:
+    """The finished pictures of a job, and the grids that show them together."""
+
+    pictures: Sequence[PictureView]
+    grids: Sequence[PictureView] = ()
+
+
+def info(body: DrawingBody, job: JobView, results: Results, plan: GenerationPlan | None) -> str:
     """Return the ``info`` of an answer: every key that A1111 has, as JSON text.
 
     Args:
         body: What was asked for.
         job: The job that drew it.
-        pictures: Its finished pictures.
-        plan: What was drawn; None when no picture was finished.
+        results: What came of it.
+        plan: What was drawn first; None when no picture was finished.
     """
+    pictures = results.pictures
     facts = _nothing(body) if plan is None else _facts(plan, len(pictures))
-    texts = [picture.infotext for picture in pictures]
+    texts = [picture.infotext for picture in (*results.grids, *pictures)]
+    if body.script_name:
+        facts |= _each(pictures)
     moment = datetime.fromtimestamp(job.created).astimezone()
     told: dict[str, Any] = {
         **facts,
@@ -53,7 +63,7 @@ def info(
         "face_restoration_model": None,
         "denoising_strength": _denoising(plan),
         "extra_generation_params": _extra(texts[0]) if texts else {},
-        "index_of_first_image": 0,
+        "index_of_first_image": len(results.grids),
         "infotexts": texts,
         "styles": body.styles or [],
         "job_timestamp": moment.strftime("%Y%m%d%H%M%S"),
@@ -62,6 +72,16 @@ def info(
         "notes": job.notes,
     }
     return json.dumps(told, ensure_ascii=False)
+
+
+def _each(pictures: Sequence[PictureView]) -> dict[str, Any]:
+    """Return what may differ from picture to picture of a script."""
+    told = [parse(picture.infotext) for picture in pictures]
+    return {
+        "all_prompts": [str(each["Prompt"]) for each in told],
+        "all_negative_prompts": [str(each["Negative prompt"]) for each in told],
+        "all_seeds": [picture.seed for picture in pictures],
+    }
 
 
 def _denoising(plan: GenerationPlan | None) -> float | None:

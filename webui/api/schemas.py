@@ -8,8 +8,7 @@ from webui.modules.errors import UnsupportedError
 
 LATER: Final = {
     "restore_faces": "face restoration",
-    "script_name": "scripts",
-    "alwayson_scripts": "scripts",
+    "alwayson_scripts": "scripts that run beside everything",
     "firstpass_image": "a picture of the first pass",
     "latent_mask": "a second mask",
 }

@@ -6,6 +6,7 @@ behind this file has to ask what kind of picture it was given.
 
 import hashlib
 import io
+import re
 import struct
 import zlib
 from pathlib import Path
@@ -24,6 +25,8 @@ OPAQUE: Final = (255, 255)
 
 HALF: Final = 128
 """A transparent mask covers where its alpha is above this, as in A1111."""
+
+_HASH: Final = re.compile(r"[0-9a-f]{64}")
 
 _BROKEN: Final = (OSError, ValueError, TypeError, KeyError, IndexError, AttributeError, SyntaxError,
                   ArithmeticError, EOFError, MemoryError, struct.error, zlib.error)  # fmt: skip
@@ -71,6 +74,19 @@ class Inputs:
             mask = image.getchannel("A")
             return self._write(mask.point(_above_half) if rounded else mask)
         return self._write(image.convert("L"))
+
+    def find(self, sha256: str) -> InputPicture:
+        """Return a picture that was kept before.
+
+        Raises:
+            PictureError: If there is none with this hash.
+        """
+        path = self._folder / f"{sha256}.png"
+        if not _HASH.fullmatch(sha256) or not path.is_file():
+            message = f"no picture {sha256[:80]!r} was given before"
+            raise PictureError(message, hint="Give the picture first.", value=sha256[:80])
+        with Image.open(path) as image:
+            return InputPicture(path=path, sha256=sha256, width=image.width, height=image.height)
 
     def _write(self, image: Image.Image) -> InputPicture:
         buffer = io.BytesIO()

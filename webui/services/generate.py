@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 from webui.jobs.bell import Bell
 from webui.jobs.executor import Executor
 from webui.jobs.messages import Wish
-from webui.jobs.plans import JobPlan, encode
+from webui.jobs.plans import JobPlan, decode, encode, picture_count
 from webui.jobs.queue import NewJob, Queue
 from webui.jobs.views import JobState, JobView
 from webui.library.history import History, PictureView
@@ -159,6 +159,14 @@ class Drawing:
         if self._queue.cancel(job_id):
             self._executor.ask(job_id, Wish.CANCEL)
         self._bell.ring()
+
+    def results(self, job_id: str, *, owner: str) -> tuple[list[PictureView], list[PictureView]]:
+        """Return the finished pictures of a job in drawing order, and the grids that show them."""
+        kept = self.pictures(job_id, owner=owner)
+        count = picture_count(decode(self._queue.get(job_id).plan))
+        return [each for each in kept if each.index < count], [
+            each for each in kept if each.index >= count
+        ]
 
     def pictures(self, job_id: str, *, owner: str) -> list[PictureView]:
         """Return the finished pictures of a job, saved or not, in drawing order."""
