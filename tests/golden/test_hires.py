@@ -24,7 +24,7 @@ CASES: Final[list[dict[str, Any]]] = json.loads((HERE / "hires.json").read_text(
 TOLERANCE: Final = 1
 """Of 255; one thread or two make as much of a difference in A1111 itself."""
 
-ROUNDED_TWICE: Final = {"hires-resize": 8}
+ROUNDED_TWICE: Final = {"hires-resize": 3}
 """How many values may be two apart. Enlarged as pixels, the small picture is cut off to 8 bits
 half-way, so that the last bit of a sum in the first pass is a whole step for the second; with
 A1111's own small latents put in, the second pass ends within 5e-5 of its latents."""
