@@ -15,6 +15,7 @@ from webui.ui.drawing_tab import DrawingTab
 from webui.ui.labels import Labels
 from webui.ui.messages import explain, notice
 from webui.ui.plumbing import QUICK, plain_html
+from webui.ui.replay_panel import ReplayPanel, build_replay
 from webui.ui.sections import Updates
 
 SENDS: Final = {
@@ -38,6 +39,7 @@ class PngInfoTab:
     send: gr.Button
     to_img2img: gr.Button
     to_inpaint: gr.Button
+    replay: ReplayPanel
 
     def read(self, path: str | None) -> Updates:
         """Show what a dropped picture says about itself."""
@@ -46,6 +48,7 @@ class PngInfoTab:
             self.picture: "",
             self.items: "",
             self.text: gr.update(value="", visible=False),
+            self.replay.shown: "",
             **self._sends(),
         }
         if not path:
@@ -69,7 +72,12 @@ class PngInfoTab:
 
     def _sends(self, *, picture: bool = False, text: bool = False) -> Updates:
         """Show the buttons that take the picture along, and that which needs its settings."""
-        seen = {self.send: text, self.to_img2img: picture, self.to_inpaint: picture}
+        seen = {
+            self.send: text,
+            self.replay.button: text,
+            self.to_img2img: picture,
+            self.to_inpaint: picture,
+        }
         return {button: gr.update(visible=visible) for button, visible in seen.items()}
 
 
@@ -108,6 +116,7 @@ def build_png_info(
                     )
                     for key, elem_id in SENDS.items()
                 )
+            replay = build_replay(labels, studio)
             items = plain_html("", elem_id="pnginfo_items")
     tab = PngInfoTab(
         studio=studio,
@@ -119,8 +128,11 @@ def build_png_info(
         send=send,
         to_img2img=to_img2img,
         to_inpaint=to_inpaint,
+        replay=replay,
     )
-    shown: list[Any] = [picture, text, items, send, to_img2img, to_inpaint]
+    seen = [replay.button, replay.shown, to_img2img, to_inpaint]
+    shown: list[Any] = [picture, text, items, send, *seen]
+    replay.connect(file)
     file.change(tab.read, file, shown, **QUICK)
     restored = [*txt2img.form.components(), txt2img.notice, tabs]
 
