@@ -45,8 +45,11 @@ element.addEventListener('keydown', (event) => {
 });
 
 /* A preview is small, but stands where the picture will stand. */
-element.addEventListener('load', ({ target }) => {
-  if (!target.closest('.preview')) return;
-  target.style.setProperty('--w', target.naturalWidth);
-  target.style.setProperty('--h', target.naturalHeight);
-}, true);
+const shape = (image) => {
+  if (!image.closest('.preview')) return;
+  image.style.setProperty('--w', image.naturalWidth);
+  image.style.setProperty('--h', image.naturalHeight);
+};
+
+element.addEventListener('load', ({ target }) => shape(target), true);
+for (const image of element.querySelectorAll('img')) if (image.complete) shape(image);
