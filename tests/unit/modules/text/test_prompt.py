@@ -7,10 +7,11 @@ from contextlib import suppress
 from typing import Final
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.golden.reference import ANSWERS
+from tests.unit.modules.text.slow_prompt import slow_text_at, slow_weights
 from webui.modules.errors import RangeError
 from webui.modules.text.prompt import (
     ROUND_FACTOR,
@@ -25,6 +26,26 @@ from webui.modules.text.prompt import (
 
 WORD = st.text(alphabet="abcdefgh", min_size=1, max_size=8)
 MARKS = st.text(alphabet="ab ,()[]:|\\0.51AND", max_size=60)
+
+WEIGHT_PARTS = (
+    "a",
+    " ",
+    "(",
+    ")",
+    "[",
+    "]",
+    ":1.2)",
+    ": -.5 )",
+    ":",
+    "1.2",
+    "\\(",
+    "\\",
+    ":1.2.3)",
+)
+EDIT_PARTS = (
+    "a", "b ", "(", ")", "[", "]", "[", "]", ":", ":", "|", "0.5", "3", " 1e0 ", "-1", "\\[", "\\",
+    "[a:b:0.5]", "[a|b]", "[a:2]", "(a:1.1)", "\n",
+)  # fmt: skip
 
 # ------------------------------------------------------------------------ what A1111 answered
 
@@ -166,6 +187,34 @@ def test_and_keeps_parts_and_weights(parts: list) -> None:
     found = [(text.strip(), weight) for text, weight in split_and(prompt)]
 
     assert found == [(word, weight / 10) for word, weight in parts]
+
+
+# ------------------------------------------------------------ beside a slow, plain reading
+
+
+@settings(max_examples=300)
+@given(st.lists(st.sampled_from(WEIGHT_PARTS), max_size=14).map("".join))
+def test_weights_are_those_of_the_slow_reading(prompt: str) -> None:
+    try:
+        expected = slow_weights(prompt)
+    except ValueError:
+        with pytest.raises(RangeError):
+            weighted(prompt)
+        return
+
+    found = [piece.weight for piece in weighted(prompt) for _ in piece.text]
+
+    assert found == pytest.approx(expected)
+
+
+@settings(max_examples=300)
+@given(prompt=st.lists(st.sampled_from(EDIT_PARTS), max_size=14).map("".join))
+def test_texts_are_those_of_the_slow_reading(prompt: str) -> None:
+    found = timeline(prompt, Clock(steps=6))
+
+    for step in range(1, 7):
+        text = next(timed.text for timed in found if step <= timed.until)
+        assert text == slow_text_at(prompt, step, 6)
 
 
 # ---------------------------------------------------------------------------- any shape at all
