@@ -7,7 +7,7 @@ import json
 import sys
 from argparse import SUPPRESS, ArgumentParser, Namespace
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
@@ -27,6 +27,12 @@ SETTING: Final = "setting "
 
 WISH: Final = "wish "
 """Marks a flag that sets a field of the request."""
+
+START: Final = "start "
+"""Marks a flag that says something of a picture to start from."""
+
+MASK: Final = "mask "
+"""Marks a flag that says something of its mask."""
 
 WITHOUT_EFFECT: Final = ("--medvram", "--lowvram", "--autolaunch", "--no-half-vae")
 """A1111's flags that are understood and change nothing here."""
@@ -71,6 +77,7 @@ def _serve(_namespace: Namespace, settings: Settings) -> int:
 def _generate(namespace: Namespace, settings: Settings) -> int:
     from webui import app
     from webui.services import headless
+    from webui.services.headless_start import Given, starts
 
     stock = app.inventory(settings)
     options = stock.options.current()
@@ -80,8 +87,15 @@ def _generate(namespace: Namespace, settings: Settings) -> int:
         options=options,
         house=stock.house,
     )
+    given = Given(
+        pictures=namespace.init_image,
+        masks=namespace.mask,
+        start=_spoken(namespace, START),
+        mask=_spoken(namespace, MASK),
+    )
+    begun = [replace(request, start=start) for _, start in starts(given, stock.inputs)]
     pictures = headless.draw(
-        request,
+        begun or [request],
         options=options,
         house=stock.house,
         device=settings.device,
@@ -254,8 +268,35 @@ def _add_wish(parser: ArgumentParser) -> None:
     wish("--checkpoint", "checkpoint", str, "title, file name or hash")
     wish("--vae", "vae", str, "Automatic, None or a file name")
     wish("--clip-skip", "clip_skip", int, "layer of the text encoder from the end")
+    _add_start(parser)
     parser.add_argument("--infotext", type=Path, metavar="FILE", help="settings text or picture")
     parser.add_argument("--out", type=Path, metavar="DIR", required=True, help="where to save")
+
+
+def _add_start(parser: ArgumentParser) -> None:
+    """Add what can be said of pictures to start from."""
+    numbers = (
+        ("--denoising-strength", START + "denoising", float, "how much may change, 0 to 1"),
+        ("--resize-mode", START + "resize", int, "0 stretch, 1 crop, 2 fill, 3 stretch latents"),
+        ("--mask-blur", MASK + "blur", int, "of the mask's edge in pixels"),
+        ("--inpainting-fill", MASK + "content", int, "0 fill, 1 original, 2 noise, 3 nothing"),
+        ("--inpaint-padding", MASK + "padding", int, "pixels looked at around the mask"),
+    )
+    picture: Mapping[str, Any] = {"type": Path, "metavar": "FILE|DIR", "default": None}
+    parser.add_argument("--init-image", help="start from it; a folder is one job each", **picture)
+    parser.add_argument("--mask", help="white is drawn anew; a folder has one each", **picture)
+    for flag, name, kind, meaning in numbers:
+        shown = "N" if kind is int else "X"
+        parser.add_argument(
+            flag, dest=name, type=kind, metavar=shown, help=meaning, default=SUPPRESS
+        )
+    for flag, name, meaning in (
+        ("--only-masked", "only_masked", "draw the masked part alone, in full size"),
+        ("--mask-invert", "invert", "black is drawn anew instead"),
+    ):
+        parser.add_argument(
+            flag, dest=MASK + name, action="store_true", help=meaning, default=SUPPRESS
+        )
 
 
 def _spoken(namespace: Namespace, prefix: str) -> dict[str, Any]:

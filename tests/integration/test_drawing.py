@@ -65,7 +65,7 @@ def test_the_command_line_draws_the_same_pixels_as_the_queue(studio, tmp_path) -
 
     printed = list(
         headless.draw(
-            WISH,
+            [WISH],
             options=stock.options.current(),
             house=stock.house,
             device=studio.settings.device,

@@ -1,7 +1,7 @@
 """Pictures without server, queue or history: one wish, one engine, one folder."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -82,7 +82,7 @@ def request_from(
 
 
 def draw(
-    request: GenerationRequest,
+    requests: Iterable[GenerationRequest],
     *,
     options: Options,
     house: House,
@@ -90,10 +90,10 @@ def draw(
     out: Path,
     original: Path | None = None,
 ) -> Iterator[Printed]:
-    """Draw a wish in this process and yield each picture once it is saved.
+    """Draw wishes in this process and yield each picture once it is saved.
 
     Args:
-        request: The wish.
+        requests: The wishes, drawn one after the other.
         options: The user options.
         house: What wishes are held against.
         device: What computes.
@@ -103,25 +103,27 @@ def draw(
     Raises:
         WebuiError: If the wish cannot be met; see ``resolve``, the engine and ``save``.
     """
-    plan = resolve(request, options=options, house=house, random=SystemRandom())
     engine, _ = build_engine(device)
-    rules = replace(saving_rules(options.with_overrides(request.options)), use_folders=False)
     began = time.monotonic()
-    for picture in engine.draw(plan, lambda _: None):
-        text = infotext.write(plan, picture.index, version=PROGRAM)
-        finished = FinishedPicture(
-            picture=picture, plan=plan, infotext=text, moment=datetime.now().astimezone()
-        )
-        path = save(finished, folder=out, rules=replace(rules, pattern=rules.pattern or "[seed]"))
-        now = time.monotonic()
-        yield Printed(
-            path=str(path),
-            seed=plan.seeds[picture.index],
-            infotext=text,
-            seconds=round(now - began, 3),
-            receipt=_receipt(original, path, plan, device) if picture.index == 0 else None,
-        )
-        began = now
+    for request in requests:
+        plan = resolve(request, options=options, house=house, random=SystemRandom())
+        rules = replace(saving_rules(options.with_overrides(request.options)), use_folders=False)
+        rules = replace(rules, pattern=rules.pattern or "[seed]")
+        for picture in engine.draw(plan, lambda _: None):
+            text = infotext.write(plan, picture.index, version=PROGRAM)
+            finished = FinishedPicture(
+                picture=picture, plan=plan, infotext=text, moment=datetime.now().astimezone()
+            )
+            path = save(finished, folder=out, rules=rules)
+            now = time.monotonic()
+            yield Printed(
+                path=str(path),
+                seed=plan.seeds[picture.index],
+                infotext=text,
+                seconds=round(now - began, 3),
+                receipt=_receipt(original, path, plan, device) if picture.index == 0 else None,
+            )
+            began = now
 
 
 def _is_picture(path: Path) -> bool:

@@ -1,5 +1,6 @@
 """Plans in the queue: they come back as they went in, and a broken job goes on where it was."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,14 @@ from hypothesis import strategies as st
 
 from webui.jobs.plans import decode, encode, rest_of
 from webui.modules.errors import JobError
-from webui.modules.types import GenerationPlan, ModelKind, ModelRecord, SamplingPlan
+from webui.modules.types import (
+    GenerationPlan,
+    InputPicture,
+    ModelKind,
+    ModelRecord,
+    SamplingPlan,
+    Start,
+)
 
 
 def plan_for(pictures: int, batch_size: int) -> GenerationPlan:
@@ -50,3 +58,20 @@ def test_what_is_left_starts_at_a_whole_batch_that_is_not_done(pictures, batch_s
     else:
         assert rest.seeds == plan.seeds[start:]
         assert not done >= set(range(start, min(start + batch_size, pictures)))
+
+
+def test_what_is_left_of_a_job_with_pictures_is_encoded_as_the_whole_job_is() -> None:
+    picture = InputPicture(path=Path("a.png"), sha256="0" * 64, width=64, height=64)
+    plan = replace(plan_for(6, 2), start=Start(pictures=(picture, picture)))
+
+    rest, _ = rest_of(plan, {0, 1})
+    assert rest is not None
+    assert rest.start is not None
+    assert rest.start.pictures == (picture, picture)
+    assert rest.start.first_seeds == (0, 1)
+    last, _ = rest_of(rest, {0, 1})
+
+    assert last is not None
+    assert last.start == rest.start
+    assert rest_of(plan, set())[0] == plan
+    assert decode(encode(rest)) == rest
