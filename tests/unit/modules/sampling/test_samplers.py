@@ -9,6 +9,9 @@ import pytest
 import torch
 from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 from diffusers.schedulers.scheduling_dpmsolver_multistep import DPMSolverMultistepScheduler
+from diffusers.schedulers.scheduling_euler_ancestral_discrete import (
+    EulerAncestralDiscreteScheduler,
+)
 from diffusers.schedulers.scheduling_euler_discrete import EulerDiscreteScheduler
 from diffusers.schedulers.scheduling_heun_discrete import HeunDiscreteScheduler
 from diffusers.schedulers.scheduling_lcm import LCMScheduler
@@ -27,7 +30,7 @@ from tests.unit.modules.sampling.gaussian import (
     walk_of,
 )
 from webui.modules.errors import RangeError
-from webui.modules.sampling.catalogue import SAMPLERS, Sampler
+from webui.modules.sampling.catalogue import SAMPLERS, Sampler, find_sampler
 from webui.modules.sampling.samplers import SAMPLER_FUNCTIONS
 from webui.modules.sampling.schedule import NoiseLevels
 
@@ -47,19 +50,57 @@ ORDERLY: Final = {
     "DPM++ 2M": 0.005,
     "DPM fast": 0.006,
     "DPM adaptive": 0.06,
+    "Euler a": 0.05,
+    "DPM2 a": 0.006,
+    "DPM++ 2S a": 0.006,
+    "DPM++ SDE": 0.006,
+    "DPM++ 2M SDE": 0.005,
+    "DPM++ 2M SDE Heun": 0.005,
+    "DPM++ 3M SDE": 0.006,
+    "DDIM": 0.05,
+    "DDIM CFG++": 0.05,
+    "PLMS": 0.003,
+    "UniPC": 0.015,
 }
 """How far from the exact answer 100 steps without fresh noise may end; the answer is about 1. The
-last jump, from 0.03 to no noise, costs 0.002 by itself; DPM adaptive works to 0.05 by design."""
+last jump, from 0.03 to no noise, costs 0.002 by itself; DPM adaptive works to 0.05 by design.
+Restart and LCM always add fresh noise, and are held against it below."""
 
 
 @pytest.mark.parametrize("label", ORDERLY)
 def test_a_walk_without_fresh_noise_ends_where_the_equation_leads(label: str) -> None:
     walk = walk_of(label, steps=100, eta=0.0)
+    noisy, sigma = walk.noisy, float(walk.sigmas[0])
+    if find_sampler(label)[0].timesteps:  # these walk in pictures that are scaled to one size
+        alpha = walk.levels.alphas_cumprod[int(walk.timesteps[-1])]
+        noisy, sigma = noisy / alpha.sqrt(), float(((1 - alpha) / alpha).sqrt())
 
     found = arrive(walk)
 
-    end = exact(walk.noisy, float(walk.sigmas[0]))
-    assert float((found - end).abs().max()) < ORDERLY[label]
+    assert float((found - exact(noisy, sigma)).abs().max()) < ORDERLY[label]
+
+
+def test_restart_goes_up_again_with_fresh_noise_and_down_by_the_equation() -> None:
+    """arXiv:2306.14878: from about 0.1 up to about 2, twice for 36 steps and more."""
+    walk = walk_of("Restart", steps=100)
+    first, last = float(walk.sigmas[0]), float(walk.sigmas[-2])
+    ramp = torch.linspace(first ** (1 / 7), last ** (1 / 7), 100 - 2 * 25) ** 7
+    low, high = (float(ramp[(ramp - level).abs().argmin()]) for level in (0.1, 2.0))
+
+    x, noise = flow(walk.noisy, first, low), noise_of(2)
+    for _ in range(2):
+        x = flow(x + noise() * (high**2 - low**2) ** 0.5, high, low)
+
+    assert float((arrive(walk) - flow(x, low, 0.0)).abs().max()) < 0.006
+
+
+def flow(noisy: torch.Tensor, sigma: float, onward: float) -> torch.Tensor:
+    """Return where the probability-flow equation leads from one level to another."""
+    return MEAN + (noisy - MEAN) * ((SPREAD**2 + onward**2) / (SPREAD**2 + sigma**2)) ** 0.5
+
+
+def test_every_sampler_is_held_against_something_else() -> None:
+    assert set(LABELS) == {*ORDERLY, "Restart", "LCM"}
 
 
 @pytest.mark.parametrize("label", ["Euler", "Heun", "DPM2", "DPM++ 2M", "LMS"])
@@ -163,6 +204,37 @@ def test_dpmpp_2m_walks_as_in_diffusers() -> None:
     x = walk.noisy / (1 + theirs.sigmas[0] ** 2) ** 0.5
     for time, sigma in zip(theirs.timesteps, theirs.sigmas, strict=False):
         x = theirs.step(noise_in(x * (1 + sigma**2) ** 0.5, sigma), time, x).prev_sample
+
+    torch.testing.assert_close(arrive(walk), x, rtol=0, atol=TOLERANCE)
+
+
+def test_euler_a_walks_as_in_diffusers() -> None:
+    theirs: Any = EulerAncestralDiscreteScheduler(**SCHEDULE)
+    theirs.set_timesteps(STEPS)
+    walk = replace(walk_of("Euler a", steps=STEPS), sigmas=theirs.sigmas)
+
+    x, generator = walk.noisy, torch.Generator().manual_seed(2)
+    for time, sigma in zip(theirs.timesteps, theirs.sigmas, strict=False):
+        theirs.scale_model_input(x, time)
+        x = theirs.step(noise_in(x, sigma), time, x, generator=generator).prev_sample
+
+    torch.testing.assert_close(arrive(walk), x, rtol=0, atol=TOLERANCE)
+
+
+@pytest.mark.parametrize(
+    ("label", "solver"), [("DPM++ 2M SDE", "midpoint"), ("DPM++ 2M SDE Heun", "heun")]
+)
+def test_dpmpp_2m_sde_walks_as_in_diffusers(label: str, solver: Any) -> None:
+    theirs: Any = DPMSolverMultistepScheduler(
+        **SCHEDULE, use_karras_sigmas=True, algorithm_type="sde-dpmsolver++", solver_type=solver
+    )
+    theirs.set_timesteps(STEPS)
+    walk = replace(walk_of(label, steps=STEPS), sigmas=theirs.sigmas)
+
+    x, noise = walk.noisy / (1 + theirs.sigmas[0] ** 2) ** 0.5, noise_of(2)
+    for time, sigma in zip(theirs.timesteps, theirs.sigmas, strict=False):
+        epsilon = noise_in(x * (1 + sigma**2) ** 0.5, sigma)
+        x = theirs.step(epsilon, time, x, variance_noise=noise()).prev_sample
 
     torch.testing.assert_close(arrive(walk), x, rtol=0, atol=TOLERANCE)
 
