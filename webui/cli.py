@@ -31,6 +31,9 @@ WISH: Final = "wish "
 START: Final = "start "
 """Marks a flag that says something of a picture to start from."""
 
+HIRES: Final = "hires "
+"""Marks a flag that says something of a second pass."""
+
 MASK: Final = "mask "
 """Marks a flag that says something of its mask."""
 
@@ -77,6 +80,7 @@ def _serve(_namespace: Namespace, settings: Settings) -> int:
 def _generate(namespace: Namespace, settings: Settings) -> int:
     from webui import app
     from webui.services import headless
+    from webui.services.headless_hires import with_second_pass
     from webui.services.headless_start import Given, starts
 
     stock = app.inventory(settings)
@@ -87,10 +91,14 @@ def _generate(namespace: Namespace, settings: Settings) -> int:
         options=options,
         house=stock.house,
     )
+    start = _spoken(namespace, START)
+    request = with_second_pass(
+        request, _spoken(namespace, HIRES), start, pictured=namespace.init_image is not None
+    )
     given = Given(
         pictures=namespace.init_image,
         masks=namespace.mask,
-        start=_spoken(namespace, START),
+        start=start,
         mask=_spoken(namespace, MASK),
     )
     begun = [replace(request, start=start) for _, start in starts(given, stock.inputs)]
@@ -269,8 +277,21 @@ def _add_wish(parser: ArgumentParser) -> None:
     wish("--vae", "vae", str, "Automatic, None or a file name")
     wish("--clip-skip", "clip_skip", int, "layer of the text encoder from the end")
     _add_start(parser)
+    _add_second_pass(parser)
     parser.add_argument("--infotext", type=Path, metavar="FILE", help="settings text or picture")
     parser.add_argument("--out", type=Path, metavar="DIR", required=True, help="where to save")
+
+
+def _add_second_pass(parser: ArgumentParser) -> None:
+    """Add what can be said of hires fix; ``--denoising-strength`` is shared with img2img."""
+    for flag, name, kind, shown, meaning in (
+        ("--hires-scale", "scale", float, "X", "draw on in a second pass, so many times larger"),
+        ("--hires-upscaler", "upscaler", str, "NAME", "such as Lanczos; Latent if not said"),
+        ("--hires-steps", "steps", int, "N", "of the second pass; as the first if not said"),
+    ):
+        parser.add_argument(
+            flag, dest=HIRES + name, type=kind, metavar=shown, help=meaning, default=SUPPRESS
+        )
 
 
 def _add_start(parser: ArgumentParser) -> None:

@@ -10,9 +10,6 @@ from webui.settings import Limits
 LOWEST_SIDE = 64
 """Below this the networks have nothing left to look at, in pixels."""
 
-LEAST_DENOISING = 0.001
-"""Where all steps are taken, the whole schedule has this share of them; it grows beyond bounds."""
-
 
 def whole(name: str, value: Any, *, low: int, high: int) -> int:
     """Return a whole number inside its range.
@@ -38,19 +35,6 @@ def number(name: str, value: Any, *, low: float, high: float) -> float:
     if not is_number or not math.isfinite(value) or not low <= value <= high:
         raise _range_error(name, value, wanted)
     return float(value)
-
-
-def denoising(value: Any) -> float:
-    """Return how much of a picture may change: 0, or a share that leaves a schedule of some length.
-
-    Raises:
-        RangeError: If it is outside 0 to 1, or so small that the schedule would never end.
-    """
-    name = "denoising_strength"
-    share = number(name, value, low=0, high=1)
-    if 0 < share < LEAST_DENOISING:
-        raise _range_error(name, value, f"0, or a number from {LEAST_DENOISING:g} to 1")
-    return share
 
 
 def size(width: Any, height: Any, limits: Limits) -> tuple[int, int]:

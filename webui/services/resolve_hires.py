@@ -12,6 +12,7 @@ from webui.services.models import Models
 from webui.services.options import Options
 from webui.services.requests import GenerationRequest, HiresRequest
 from webui.services.resolve_sampling import sampling_of, schedule_within
+from webui.services.resolve_start import check_length
 from webui.settings import Limits
 
 LARGEST_SCALE: Final = 16.0
@@ -68,6 +69,10 @@ def hires_of(
     _check(size, limits)
     upscaler, upscaler_model = models.find_upscaler(asked.upscaler or "Latent")
     other = None if _same(asked.checkpoint) else models.find_checkpoint(asked.checkpoint or "")
+    denoising = allowed.number("denoising_strength", asked.denoising, low=0, high=1)
+    second = _second(request, asked, limits)
+    sampling = sampling_of(second, options, limits, models.suggested(plan.checkpoint))
+    check_length(sampling, denoising)
     count = len(plan.seeds)
     return Hires(
         width=size.final[0],
@@ -76,10 +81,8 @@ def hires_of(
         resize=resize,
         upscaler=upscaler,
         upscaler_model=upscaler_model,
-        denoising=allowed.denoising(asked.denoising),
-        sampling=sampling_of(
-            _second(request, asked, limits), options, limits, models.suggested(plan.checkpoint)
-        ),
+        denoising=denoising,
+        sampling=sampling,
         checkpoint=other,
         vae=vae_of(request, options, models, other) if other else None,
         prompts=(prompts[0],) * count,

@@ -72,7 +72,7 @@ def start_of(
     denoising = allowed.number("denoising_strength", asked.denoising, low=0, high=1)
     every_step = options.flag("img2img_fix_steps")
     if every_step:
-        _check_length(sampling, denoising)
+        check_length(sampling, denoising)
     _check_pictures(asked, limits)
     multiplier = asked.noise_multiplier
     if multiplier is None:
@@ -133,8 +133,12 @@ def _soft(asked: SoftInpainting) -> SoftInpainting:
     )
 
 
-def _check_length(sampling: SamplingPlan, denoising: float) -> None:
-    """Refuse a schedule without end: all steps of a tiny share of it."""
+def check_length(sampling: SamplingPlan, denoising: float) -> None:
+    """Refuse a schedule without end: all steps of a tiny share of it.
+
+    Raises:
+        RangeError: If the whole schedule would have more steps than there are levels to walk.
+    """
     by_timesteps = find_sampler(sampling.sampler)[0].timesteps
     longest = LONGEST_BY_TIMESTEPS if by_timesteps else LONGEST_SCHEDULE
     if denoising > 0 and sampling.steps / denoising > longest:

@@ -144,7 +144,7 @@ def test_a_damaged_upscaler_says_so(stock: Inventory) -> None:
         ({"steps": 999}, RangeError, "hr_second_pass_steps is 999"),
         ({"steps": -1}, RangeError, "hr_second_pass_steps is -1"),
         ({"denoising": 1.5}, RangeError, "denoising_strength is 1.5"),
-        ({"denoising": 1e-9}, RangeError, "denoising_strength is 1e-09"),
+        ({"denoising": 1e-9}, RangeError, "20 steps with a denoising strength of 1e-09"),
         ({"sampler": "Eulr"}, UnknownNameError, "Eulr"),
         ({"scheduler": "Karas"}, UnknownNameError, "Karas"),
         ({"checkpoint": "gone"}, UnknownNameError, "gone"),
