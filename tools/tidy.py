@@ -17,8 +17,12 @@ ROOT: Final = Path(__file__).resolve().parent.parent
 LARGEST: Final = 2 << 20
 """Bytes. The largest text that ships, the vocabulary of CLIP, has about half of that."""
 WEIGHTS: Final = frozenset({".safetensors", ".ckpt", ".pt", ".pth", ".bin"})
-SHIPPED: Final = ("models/Stable-diffusion/starter", "tests/golden/models/tiny-sd1")
-"""The checkpoint that comes with a clone, and the tiny one whose pictures tests compare."""
+SHIPPED: Final = (
+    "models/Stable-diffusion/starter",
+    "tests/golden/models/tiny-sd1",
+    "tests/golden/add_ons/",
+)
+"""The checkpoint that comes with a clone, and the tiny models whose pictures tests compare."""
 SMALL_WEIGHTS: Final = "tests/"
 """Tests keep tiny models of every format, as large as a small picture."""
 LARGEST_IN_TESTS: Final = 512 << 10

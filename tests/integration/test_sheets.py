@@ -23,6 +23,7 @@ from webui.services.script_requests import (
     LoopbackRequest,
     PlotRequest,
     ScriptRequest,
+    UpscaleRequest,
 )
 from webui.services.studio import Studio
 
@@ -182,3 +183,19 @@ def test_a_picture_that_was_never_given_is_refused(sha256: str, server: httpx.Cl
 
     assert 400 <= answer.status_code < 500
     assert answer.json()["error"] == "request.picture"
+
+
+def test_a_large_picture_is_drawn_piece_by_piece(studio: Studio) -> None:
+    kept = studio.inputs.keep(png((30, 120, 200)))
+    wish = GenerationRequest(
+        prompt="a cat", width=64, height=64, steps=4, seed=5, sampler="Euler", batch_size=2,
+        start=StartRequest(pictures=(kept,), denoising=0.3),
+    )  # fmt: skip
+
+    view = drawn(studio, UpscaleRequest(scale=2.0, upscaler="Nearest", overlap=16), wish)
+
+    assert view.state is JobState.DONE
+    (picture,) = studio.drawing.pictures(view.id, owner="local")
+    assert (picture.width, picture.height) == (128, 128)
+    with Image.open(picture.path) as image:
+        assert image.size == (128, 128)

@@ -14,9 +14,13 @@ from webui.services.script_requests import (
     MatrixRequest,
     PlotRequest,
     ScriptRequest,
+    UpscaleRequest,
 )
 
 Way = Literal["txt2img", "img2img"]
+UPSCALERS: Final = ("None", "Lanczos", "Nearest")
+"""The first upscalers of the list, which clients may name by their place."""
+
 CURVES: Final[tuple[Curve, ...]] = ("Aggressive", "Linear", "Lazy")
 
 
@@ -191,6 +195,13 @@ def _loopback(arguments: Sequence[Any]) -> ScriptRequest:
     return LoopbackRequest(loops=loops, final_denoising=final, curve=cast("Curve", named))
 
 
+def _upscale(arguments: Sequence[Any]) -> ScriptRequest:
+    _info, overlap, upscaler, scale = arguments
+    known = isinstance(upscaler, int) and 0 <= upscaler < len(UPSCALERS)
+    name = UPSCALERS[upscaler] if known else str(upscaler)
+    return UpscaleRequest(overlap=overlap, upscaler=name, scale=scale)
+
+
 def _chosen(label: str, value: str, choices: Sequence[str]) -> str:
     for choice in choices:
         if choice.casefold() == value.casefold():
@@ -255,6 +266,17 @@ SCRIPTS: Final = (
             Argument(label="Append interrogated prompt at each iteration", value="None"),
         ),
         read=_loopback,
+    ),
+    Script(
+        title="SD upscale",
+        ways=("img2img",),
+        arguments=(
+            Argument(label="Info", value=""),
+            Argument(label="Tile overlap", value=64, bounds=(0, 256, 16)),
+            Argument(label="Upscaler", value="Lanczos", choices=UPSCALERS),
+            Argument(label="Scale Factor", value=2.0, bounds=(1, 4, 0.05)),
+        ),
+        read=_upscale,
     ),
 )
 """All scripts, in the order in which A1111 lists them."""

@@ -281,6 +281,31 @@ class Inpainting:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Tiles:
+    """A large picture drawn piece by piece (A1111's script "SD upscale").
+
+    Each piece has the plan's size; the plan's pictures are the whole ones.
+
+    Attributes:
+        scale: How much larger than the given picture the result is.
+        upscaler: A1111's name, such as ``Lanczos``, or a file's stem; ``None`` leaves the size.
+        upscaler_model: The file of an upscaling network; None for the built-in ways.
+        overlap: Pixels that neighbouring pieces share and blend over.
+        together: How many pieces are denoised together.
+        tile: Pixels on a side of what an upscaling network is given; 0 for the whole picture.
+        tile_overlap: Pixels that those share.
+    """
+
+    scale: float = 2.0
+    upscaler: str = "Lanczos"
+    upscaler_model: ModelRecord | None = None
+    overlap: int = 64
+    together: int = 1
+    tile: int = 192
+    tile_overlap: int = 8
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Start:
     """The picture that drawing starts from (img2img).
 
@@ -297,6 +322,7 @@ class Start:
         inpainting: Change a part only; None for the whole picture.
         first_seeds: Seeds of the first batch of a job of which this is the rest: the pictures of
             all batches are encoded with the same noise. Empty for the plan's own first batch.
+        tiles: Enlarge the picture and draw it piece by piece; None to draw it at once.
     """
 
     pictures: tuple[InputPicture, ...]
@@ -310,6 +336,7 @@ class Start:
     color_correction: bool = False
     inpainting: Inpainting | None = None
     first_seeds: tuple[int, ...] = ()
+    tiles: Tiles | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

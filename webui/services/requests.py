@@ -22,6 +22,21 @@ class MaskRequest:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class TilesRequest:
+    """A large picture drawn piece by piece; see ``modules.types.Tiles``.
+
+    Attributes:
+        scale: How much larger.
+        upscaler: A1111's name or an upscaler file; ``None`` leaves the size.
+        overlap: Pixels that neighbouring pieces share.
+    """
+
+    scale: float = 2.0
+    upscaler: str = "Lanczos"
+    overlap: int = 64
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class StartRequest:
     """A picture to start from; see ``modules.types.Start``.
 
@@ -32,6 +47,7 @@ class StartRequest:
         noise_multiplier: Factor on the first noise; None for the option's value.
         image_guidance: Only for checkpoints that edit by words; None for 1.5.
         masked: Change a part only.
+        tiles: Enlarge it and draw it piece by piece, each of the request's size.
     """
 
     pictures: tuple[InputPicture, ...]
@@ -40,6 +56,7 @@ class StartRequest:
     noise_multiplier: float | None = None
     image_guidance: float | None = None
     masked: MaskRequest | None = None
+    tiles: TilesRequest | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -30,6 +30,7 @@ from webui.services.resolve_hires import (
 from webui.services.resolve_layers import with_layers, with_options
 from webui.services.resolve_sampling import sampling_of
 from webui.services.resolve_start import batch_of, start_of
+from webui.services.script_upscale import with_tiles
 from webui.services.styles import read_styles, styled
 from webui.settings import Limits
 
@@ -93,6 +94,7 @@ def resolve(
         token_merging=token_merging_of(request, own),
         start=start_of(request.start, own, sampling, limits) if request.start else None,
     )
+    plan = with_tiles(plan, request, options=own, models=house.models, limits=limits)
     plan = _with_further_models(plan, request, own, house)
     return with_notes(with_layers(plan, house.models))
 

@@ -102,7 +102,23 @@ class LoopbackRequest:
     curve: Curve = "Linear"
 
 
-ScriptRequest = PlotRequest | MatrixRequest | ListRequest | LoopbackRequest
+@dataclass(frozen=True, kw_only=True, slots=True)
+class UpscaleRequest:
+    """SD upscale: enlarge a picture and draw on it piece by piece, each of the form's size.
+
+    Attributes:
+        scale: How much larger.
+        upscaler: A1111's name or an upscaler file; ``None`` leaves the size.
+        overlap: Pixels that neighbouring pieces share.
+    """
+
+    kind: Literal["upscale"] = "upscale"
+    scale: float = 2.0
+    upscaler: str = "Lanczos"
+    overlap: int = 64
+
+
+ScriptRequest = PlotRequest | MatrixRequest | ListRequest | LoopbackRequest | UpscaleRequest
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -19,8 +19,10 @@ from webui.services.script_requests import (
     MatrixRequest,
     PlotRequest,
     ScriptRequest,
+    UpscaleRequest,
     Wishes,
 )
+from webui.services.script_upscale import enlarged
 
 Settle = Callable[[GenerationRequest, Random], GenerationPlan]
 """Turns a wish into a plan with what holds now."""
@@ -50,6 +52,8 @@ def sheet(
             wished = listed(_seeded(request, random, when=script.same_seed), script)
         case LoopbackRequest():
             wished = loopback(_seeded(request, random), script)
+        case UpscaleRequest():
+            wished = enlarged(_seeded(request, random), script)
     if not 1 <= len(wished.wishes) <= MOST_WISHES:
         message = f"the script asks for {len(wished.wishes)} pictures"
         raise LimitError(message, hint=f"Use 1 to {MOST_WISHES}.", value=len(wished.wishes))

@@ -15,6 +15,7 @@ from webui.services.models import Suggested
 from webui.services.requests import GenerationRequest
 from webui.ui.hires_fields import HiresFields
 from webui.ui.refiner_fields import RefinerFields
+from webui.ui.script_fields import ScriptFields
 from webui.ui.sections import (
     Updates,
     check_numbers,
@@ -71,6 +72,7 @@ class DrawingForm:
     Attributes:
         overrides: Settings of one request that have no component of their own.
         filled_for: Not shown: the checkpoint whose suggestions fill the form.
+        script: Many pictures as one job; no part of a single request.
         hires: A second, larger pass; None where there is none.
         start: The picture to start from; None where drawing starts from noise.
     """
@@ -96,6 +98,7 @@ class DrawingForm:
     overrides: gr.Dropdown
     filled_for: gr.Textbox
     refiner: RefinerFields
+    script: ScriptFields
     hires: HiresFields | None = None
     start: StartFields | None = None
 

@@ -16,12 +16,20 @@ from webui.ui.drawing_fields import (
     whole_number,
 )
 from webui.ui.drawing_form import DrawingForm
-from webui.ui.drawing_tab import SHAPES, DrawingTab, checkpoint_choices, upscaler_names, vae_names
+from webui.ui.drawing_tab import (
+    SHAPES,
+    DrawingTab,
+    checkpoint_choices,
+    listed,
+    upscaler_names,
+    vae_names,
+)
 from webui.ui.hires_fields import Offered, build_hires
 from webui.ui.labels import Labels
 from webui.ui.plumbing import plain_html
 from webui.ui.refiner_fields import build_refiner
 from webui.ui.scenery import Scenery
+from webui.ui.script_fields import build_scripts
 from webui.ui.start_fields import StartFields
 from webui.ui.start_layout import build_fit, build_image_guidance, build_start
 from webui.ui.styles_bar import build_styles
@@ -151,7 +159,11 @@ def _sections(site: Site) -> dict[str, Any]:
             limits=site.studio.settings.limits,
         )
         sections["hires"] = build_hires(site.labels, site.name, offered)
-    return {**sections, "refiner": build_refiner(site.labels, site.name, checkpoints)}
+    sections["refiner"] = build_refiner(site.labels, site.name, checkpoints)
+    sections["script"] = build_scripts(
+        site.labels, site.name, pictured=site.pictured, names=lambda: listed(site.studio)
+    )
+    return sections
 
 
 def _size(site: Site) -> tuple[dict[str, Any], dict[str, Any]]:

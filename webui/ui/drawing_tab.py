@@ -127,7 +127,8 @@ class DrawingTab:
         except WebuiError as error:
             yield {self.notice: explain(error, words)}
             return
-        async for updates in self.scenery.draw(wishes, owner):
+        script = self.form.script.read(values)
+        async for updates in self.scenery.draw(wishes, owner, script=script):
             yield updates
 
     def read(self, values: Mapping[Block, Any]) -> list[GenerationRequest]:
@@ -270,6 +271,16 @@ def checkpoint_choices(studio: Studio) -> list[tuple[str, str]]:
 def vae_names(studio: Studio) -> list[str]:
     """Return the names of the VAE files."""
     return [card.record.name for card in studio.models.vaes()]
+
+
+def listed(studio: Studio) -> dict[str, list[str]]:
+    """Return what scripts can go through: the names of all files and styles."""
+    return {
+        "checkpoint": [name for _, name in checkpoint_choices(studio)],
+        "vae": [*VAE_RULES, *vae_names(studio)],
+        "upscaler": upscaler_names(studio),
+        "style": list(read_styles(styles_file(studio.settings.folders))),
+    }
 
 
 def upscaler_names(studio: Studio) -> list[str]:

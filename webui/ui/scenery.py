@@ -8,9 +8,10 @@ from typing import Any
 import gradio as gr
 from gradio.blocks import Block
 
-from webui.jobs.views import JobState
+from webui.jobs.views import JobState, JobView
 from webui.modules.errors import WebuiError
 from webui.services.requests import GenerationRequest
+from webui.services.script_requests import ScriptRequest
 from webui.services.studio import Studio
 from webui.ui import stage
 from webui.ui.desk import Desk, Scene
@@ -51,13 +52,25 @@ class Scenery:
         buttons = (*self.interrupts.values(), *self.skips.values())
         return [self.stage, self.progress, self.notice, *buttons]
 
-    async def draw(self, wishes: Sequence[GenerationRequest], owner: str) -> AsyncIterator[Updates]:
-        """Put wishes into the queue and follow them to their pictures, one after another."""
+    async def draw(
+        self,
+        wishes: Sequence[GenerationRequest],
+        owner: str,
+        *,
+        script: ScriptRequest | None = None,
+    ) -> AsyncIterator[Updates]:
+        """Put wishes into the queue and follow them to their pictures, one after another.
+
+        Args:
+            wishes: Each becomes a job.
+            owner: Whose jobs they are.
+            script: Makes each wish a sheet of many pictures.
+        """
         jobs: list[str] = []
         refused = ""
         for wish in wishes:
             try:
-                job = await asyncio.to_thread(self.studio.drawing.submit, wish, owner=owner)
+                job = await asyncio.to_thread(self._submit, wish, script, owner)
             except WebuiError as error:
                 refused = explain(error, self.labels.words)
                 yield {self.notice: refused}
@@ -67,6 +80,12 @@ class Scenery:
             async for scene in self.desk(owner).follow(job_id):
                 updates = self.show(scene)
                 yield {**updates, self.notice: refused + scene.notice}
+
+    def _submit(self, wish: GenerationRequest, script: ScriptRequest | None, owner: str) -> JobView:
+        drawing = self.studio.drawing
+        if script is None:
+            return drawing.submit(wish, owner=owner)
+        return drawing.submit_script(wish, script, owner=owner)
 
     async def arrive(self, request: gr.Request) -> AsyncIterator[Updates]:
         """Show a visitor the desk as it was left: the last pictures, and the job in work."""

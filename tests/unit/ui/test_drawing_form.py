@@ -23,6 +23,14 @@ from webui.services.requests import (
     RefinerRequest,
     StartRequest,
 )
+from webui.services.script_requests import (
+    AxisRequest,
+    ListRequest,
+    LoopbackRequest,
+    MatrixRequest,
+    PlotRequest,
+    UpscaleRequest,
+)
 from webui.settings import Limits
 from webui.ui.drawing_fields import advanced_fields, prompt_fields, sampling_fields, whole_number
 from webui.ui.drawing_form import DrawingForm
@@ -32,12 +40,14 @@ from webui.ui.hires_fields import Offered, build_hires, final_size
 from webui.ui.labels import Labels
 from webui.ui.messages import load_words
 from webui.ui.refiner_fields import build_refiner
+from webui.ui.script_fields import build_scripts
 from webui.ui.sections import components_of
 from webui.ui.start_fields import Mode, StartFields
 from webui.ui.start_layout import build_image_guidance, build_start
 
 STARTER = Suggested(width=128, height=128, steps=20, guidance=3.0)
 LARGE = Suggested(width=1024, height=1024, steps=30, guidance=6.0, sampler="Euler a")
+NAMES = {"checkpoint": ["a", "b"], "vae": ["v"], "upscaler": ["Lanczos"], "style": ["ink, red"]}
 CHECKPOINTS = [("a.safetensors", "a.safetensors"), ("b.safetensors", "b.safetensors")]
 
 
@@ -71,6 +81,7 @@ async def built(*, pictured: bool) -> DrawingForm:
             "filled_for": gr.Textbox("a.safetensors"),
             "styles": gr.Dropdown([], value=[], multiselect=True),
             "refiner": build_refiner(labels, "tab", CHECKPOINTS),
+            "script": build_scripts(labels, "tab", pictured=pictured, names=lambda: NAMES),
         }
         for name, value in (("width", 128), ("height", 128), ("seed", -1)):
             found[name] = whole_number(labels, f"form.{name}", name, value)
@@ -346,3 +357,34 @@ def test_an_untouched_form_has_nothing_to_offer(form: DrawingForm) -> None:
 def test_sizes_suit_the_checkpoint(native: int, shape: str, size: tuple[int, int]) -> None:
     """Small models grow one side; large ones keep about their number of pixels."""
     assert preset(Suggested(width=native, height=native), shape) == size
+
+
+# ----------------------------------------------------------------------------- scripts
+
+
+def script_of(form: DrawingForm, kind: str, **said: Any) -> object:
+    values = as_sent(form)
+    values |= {form.script.on: True, form.script.kind: kind}
+    values |= {getattr(form.script, name): value for name, value in said.items()}
+    return form.script.read(values)
+
+
+def test_no_script_runs_unless_it_is_switched_on(form: DrawingForm) -> None:
+    assert form.script.read(as_sent(form)) is None
+
+
+def test_each_script_is_asked_for_as_the_form_says(form: DrawingForm) -> None:
+    assert script_of(form, "plot", x_type="Steps", x_values="1-3", legend=False) == PlotRequest(
+        x=AxisRequest(type="Steps", values="1-3"), legend=False
+    )
+    assert script_of(form, "matrix", negative=True) == MatrixRequest(negative=True)
+    assert script_of(form, "list", lines="a\nb", count_seeds=True) == ListRequest(
+        lines="a\nb", count_seeds=True
+    )
+
+
+def test_scripts_that_draw_on_are_asked_for_with_a_picture(pictured: DrawingForm) -> None:
+    loops = script_of(pictured, "loopback", loops=3, final_denoising=0.25, curve="Lazy")
+    assert loops == LoopbackRequest(loops=3, final_denoising=0.25, curve="Lazy")
+    larger = script_of(pictured, "upscale", scale=3, upscaler="Lanczos", overlap=32)
+    assert larger == UpscaleRequest(scale=3.0, upscaler="Lanczos", overlap=32)

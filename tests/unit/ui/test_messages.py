@@ -13,6 +13,7 @@ from webui.ui import messages
 from webui.ui.drawing_tab import SHAPES
 from webui.ui.easel import HANDS, STEPS
 from webui.ui.messages import LANGUAGES, explain, load_words
+from webui.ui.script_fields import FORMS, LETTERS
 from webui.ui.start_fields import SOFT, Mode
 
 WORDS = load_words()
@@ -64,6 +65,7 @@ def test_nothing_is_translated_in_vain() -> None:
         "form": SHAPES,
         "easel": (*tools, "give", "give_hint", "refused", "remove", "size", "color"),
         "mask": SOFT,
+        "script": (*FORMS, *(f"{letter}_type" for letter in LETTERS)),
         "send": ("txt2img", "img2img", "inpaint"),
         "start": (*(f"mode_{mode}" for mode in Mode), *(f"{said}_hint" for said in MISSING)),
         "tab": ("txt2img", "img2img"),

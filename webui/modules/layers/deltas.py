@@ -15,6 +15,9 @@ from torch import Tensor
 
 from webui.modules.errors import ModelFileError
 
+BUTTERFLY: Final = 4
+"""Axes of the blocks of a butterfly: levels, blocks, rows, columns; others have no levels."""
+
 Parts = Mapping[str, Tensor]
 """The tensors of one layer in the file by the names of their parts."""
 
@@ -198,11 +201,11 @@ def _oft(parts: Parts, weight: Tensor) -> Tensor:
     blocks = parts["oft_blocks"] if "oft_blocks" in parts else parts["oft_diag"]
     rotation = blocks if "oft_diag" in parts else _rotations(blocks, weight, parts)
     rotated = weight
-    for level in range(len(rotation) if rotation.dim() == 4 else 1):  # noqa: PLR2004 - one axis more: a butterfly
-        if rotation.dim() == 4:  # noqa: PLR2004
-            rotated = _butterfly(rotated, rotation[level], level)
-        else:
-            rotated = _rotated(rotated, rotation)
+    if rotation.dim() == BUTTERFLY:
+        for level, turns in enumerate(rotation):
+            rotated = _butterfly(rotated, turns, level)
+    else:
+        rotated = _rotated(rotated, rotation)
     if "rescale" in parts:
         rotated = rotated * parts["rescale"].reshape(-1, *(1,) * (weight.dim() - 1))
     return rotated - weight

@@ -155,6 +155,15 @@ def _mask(inpainting: Inpainting) -> Image.Image:
     return ImageOps.invert(mask) if inpainting.invert else mask
 
 
+def flattened(picture: InputPicture, background: str) -> Image.Image:
+    """Return a given picture as RGB, on the background colour where something shines through.
+
+    Raises:
+        PictureError: If its file is gone.
+    """
+    return _flat(_read(picture), background)
+
+
 def _flat(image: Image.Image, background: str) -> Image.Image:
     """Put what shines through onto the background colour."""
     if image.mode == "RGBA":

@@ -14,6 +14,7 @@ from webui.modules.networks.checkpoint import Autoencoder, Checkpoint, load_chec
 from webui.modules.pipeline.dressing import Dressing
 from webui.modules.pipeline.img2img import img2img
 from webui.modules.pipeline.studio import Studio
+from webui.modules.pipeline.tiles import draw_in_tiles
 from webui.modules.pipeline.txt2img import txt2img
 from webui.modules.types import GenerationPlan, ModelRecord, Observer, Picture
 
@@ -49,6 +50,8 @@ class Engine:
                 studio = self._lay_out(plan.checkpoint, plan.vae)
                 if plan.start is None:
                     yield from txt2img(plan, studio, observe)
+                elif plan.start.tiles:
+                    yield from draw_in_tiles(plan, plan.start, plan.start.tiles, studio, observe)
                 else:
                     yield from img2img(plan, plan.start, studio, observe)
         except (torch.OutOfMemoryError, MemoryError) as error:

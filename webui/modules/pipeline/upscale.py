@@ -10,7 +10,7 @@ from PIL import Image
 from webui.modules.device import Device
 from webui.modules.networks.upscaler import Upscaler, load_upscaler
 from webui.modules.pipeline.pieces import enlarged_in_pieces
-from webui.modules.types import PIXELS_PER_LATENT, Hires
+from webui.modules.types import PIXELS_PER_LATENT, Hires, Tiles
 
 Enlarger = Callable[[Image.Image, float], Image.Image]
 """Returns a picture enlarged about so many times; a network has its own idea of how many."""
@@ -21,22 +21,22 @@ TRIES: Final = 3
 LANCZOS: Final = Image.Resampling.LANCZOS
 
 
-def enlarger(hires: Hires, device: Device) -> Enlarger | None:
-    """Return how hires fix enlarges pixels; None is Lanczos in one step.
+def enlarger(way: Hires | Tiles, device: Device) -> Enlarger | None:
+    """Return how pixels are enlarged; None is Lanczos in one step.
 
     Raises:
         ModelError: If the upscaling network cannot be used.
     """
-    if hires.upscaler_model is None:
-        return {"Lanczos": lanczos, "Nearest": nearest}.get(hires.upscaler)
-    network = load_upscaler(hires.upscaler_model.path, device)
+    if way.upscaler_model is None:
+        return {"Lanczos": lanczos, "Nearest": nearest}.get(way.upscaler)
+    network = load_upscaler(way.upscaler_model.path, device)
 
     def by_network(picture: Image.Image, _factor: float) -> Image.Image:
         return enlarged_in_pieces(
             picture,
             lambda piece: _once(piece, network),
-            side=hires.tile,
-            overlap=hires.tile_overlap,
+            side=way.tile,
+            overlap=way.tile_overlap,
         )
 
     return by_network
