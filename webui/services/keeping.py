@@ -76,7 +76,13 @@ class Keeper:
             plan=plan,
             index=index,
             number=delivery.number,
-            infotext=infotext.write(plan, index, version=PROGRAM, user=user),
+            infotext=infotext.write(
+                plan,
+                index,
+                version=PROGRAM,
+                user=user,
+                hash_start=options.flag("save_init_img"),
+            ),
             listed=request.save,
         )
         picture = replace(delivery.picture, index=index)
