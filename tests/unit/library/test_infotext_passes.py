@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 from hypothesis import example, given
+from PIL import Image
 
 from tests.plans import plan_of, plans
 from webui.library import infotext
@@ -270,3 +272,18 @@ def test_the_words_for_the_same_as_before_ask_for_nothing() -> None:
 
     assert (hires["sampler"], hires["scheduler"], hires["checkpoint"]) == (None, None, None)
     assert "upscaler" not in hires
+
+
+def test_the_picture_it_began_with_is_marked_as_a1111_marks_it(tmp_path: Path) -> None:
+    """``save_init_img`` writes the MD5 of the plain pixels."""
+    image = Image.new("RGB", (8, 8), (1, 2, 3))
+    image.save(tmp_path / "given.png")
+    given = replace(GIVEN, path=tmp_path / "given.png")
+    plan = plan_of(start=Start(pictures=(given,)))
+
+    text = infotext.write(plan, 0, version="1", hash_start=True)
+
+    assert (
+        f"Init image hash: {hashlib.md5(image.tobytes(), usedforsecurity=False).hexdigest()}, RNG: CPU"
+        in text
+    )
