@@ -75,10 +75,12 @@ def test_the_client_finds_what_it_asks_for_at_start(client: webuiapi.WebUIApi) -
         client.get_schedulers()[0]
     )
     assert client.get_memory()["ram"]["total"] > 0
-    assert client.get_scripts() == {"txt2img": [], "img2img": []}
+    assert "x/y/z plot" in client.get_scripts()["txt2img"]
     assert client.get_progress()["progress"] == 0
     assert client.refresh_checkpoints() is None
-    for empty in (client.get_upscalers, client.get_loras, client.get_hypernetworks):
+    assert [way["name"] for way in client.get_upscalers()] == ["None", "Lanczos", "Nearest"]
+    assert client.get_latent_upscale_modes()[0] == {"name": "Latent"}
+    for empty in (client.get_loras, client.get_hypernetworks):
         assert empty() == []
     client.util_wait_for_ready(check_interval=0.01)
 
@@ -111,6 +113,9 @@ def test_the_client_changes_an_option_and_back(client: webuiapi.WebUIApi) -> Non
         {"eta": 0, "s_churn": 0, "s_noise": 1, "s_tmax": 0, "s_tmin": 0, "subseed": -1},
         {"denoising_strength": 0, "firstphase_width": 0, "restore_faces": False, "styles": []},
         {"a field": "that nobody knows"},
+        {"enable_hr": True, "hr_scale": 1.5, "hr_second_pass_steps": 1, "hr_upscaler": "Lanczos"},
+        {"refiner_checkpoint": "tiny-sd1", "refiner_switch_at": 0.5},
+        {"override_settings": {"token_merging_ratio": 0.5}},
     ],
     ids=", ".join,
 )
@@ -123,6 +128,18 @@ def test_a1111s_own_requests_are_answered(changes: dict[str, Any], server: httpx
     assert info["all_seeds"] == [5 + number for number in range(count)]
     for image in result["images"]:
         Image.open(io.BytesIO(base64.b64decode(image))).verify()
+
+
+def test_a_second_pass_is_drawn_and_drawn_again_from_its_infotext(server: httpx.Client) -> None:
+    first = drawn(server, enable_hr=True, hr_resize_x=128, hr_resize_y=96, denoising_strength=0.6)
+    text = json.loads(first["info"])["infotexts"][0]
+
+    again = server.post("/sdapi/v1/txt2img", json={"infotext": text}).json()
+
+    picture = Image.open(io.BytesIO(base64.b64decode(first["images"][0])))
+    assert picture.size == (128, 96)
+    assert "Denoising strength: 0.6, RNG: CPU, Hires resize: 128x96, Hires upscaler: Latent" in text
+    assert again["images"] == first["images"]
 
 
 def test_an_infotext_fills_what_is_left_open(server: httpx.Client) -> None:
@@ -168,7 +185,9 @@ def test_settings_of_one_request_do_not_leak_into_the_next(server: httpx.Client)
         ({"override_settings": {"sd_model_checkpoint": "no such"}}, "request.unknown_name",
          "no such"),
         ({"override_settings": {"outdir_samples": "/etc"}}, "access.forbidden", "outdir_samples"),
-        ({"enable_hr": True}, "request.unsupported", "enable_hr"),
+        ({"enable_hr": True, "hr_upscaler": "Laczos"}, "request.unknown_name", "Laczos"),
+        ({"enable_hr": True, "hr_scale": 99}, "request.range", "99"),
+        ({"refiner_checkpoint": "no such"}, "request.unknown_name", "no such"),
         ({"script_name": "custom code"}, "request.unknown_name", "custom code"),
         ({"script_name": "x/y/z plot", "script_args": ["Steps"]}, "request.range", "Steps"),
         ({"alwayson_scripts": {"ControlNet": {}}}, "request.unsupported", "ControlNet"),
@@ -250,7 +269,7 @@ def test_a_body_that_never_ends_is_cut(address: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["img2img", "extra-single-image", "interrogate", "train/embedding", "no-such-route"]
+    "path", ["extra-single-image", "interrogate", "train/embedding", "no-such-route"]
 )
 def test_a_route_that_is_not_here_says_so(path: str, server: httpx.Client) -> None:
     answer = server.post(f"/sdapi/v1/{path}", json={})
