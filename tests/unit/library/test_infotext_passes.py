@@ -283,7 +283,5 @@ def test_the_picture_it_began_with_is_marked_as_a1111_marks_it(tmp_path: Path) -
 
     text = infotext.write(plan, 0, version="1", hash_start=True)
 
-    assert (
-        f"Init image hash: {hashlib.md5(image.tobytes(), usedforsecurity=False).hexdigest()}, RNG: CPU"
-        in text
-    )
+    mark = hashlib.md5(image.tobytes(), usedforsecurity=False).hexdigest()
+    assert f"Init image hash: {mark}, RNG: CPU" in text
