@@ -105,7 +105,7 @@ def test_more_denoising_leads_further_away(
 
 
 @pytest.mark.parametrize("sampler", [sampler.label for sampler in SAMPLERS])
-@pytest.mark.parametrize(("steps", "denoising"), [(1, 1.0), (1, 0.3), (4, 0.0), (4, 1.0)])
+@pytest.mark.parametrize(("steps", "denoising"), [(1, 1.0), (4, 0.0)])
 def test_every_sampler_draws_at_the_ends_of_its_range_or_says_why_not(
     engine: Engine, tiny: ModelRecord, inputs: Inputs, sampler: str, steps: int, denoising: float
 ) -> None:

@@ -56,11 +56,15 @@ def mixed(low: Tensor, high: Tensor, share: Tensor, boost: float) -> Tensor:
         boost: At least 1; 1 is a straight mix of the lengths.
     """
     straight = low * (1 - share) + high * share
-    powered = _length(low) ** boost * (1 - share) + _length(high) ** boost * share
+    part = share.cpu()
+    powered = _length(low) ** boost * (1 - part) + _length(high) ** boost * part
     wanted = powered ** (1 / boost)
-    return straight * (wanted / (_length(straight) + _TINY)).to(straight.dtype)
+    return straight * (wanted / (_length(straight) + _TINY)).to(straight)
 
 
 def _length(vectors: Tensor) -> Tensor:
-    """Return the lengths over the channels in 64 bits, so that high powers do not run over."""
-    return vectors.square().sum(dim=1, keepdim=True).sqrt().to(torch.float64)
+    """Return the lengths over the channels in 64 bits, so that high powers do not run over.
+
+    They are on the CPU, since not every graphics card has 64 bits.
+    """
+    return vectors.square().sum(dim=1, keepdim=True).sqrt().cpu().to(torch.float64)
