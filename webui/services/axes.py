@@ -42,6 +42,8 @@ class Axis:
         """Return what is written beside the pictures of one value."""
         if isinstance(value, str) and self.label in _BARE:
             return value
+        if value == "":
+            return ""
         text = f"{value:g}" if isinstance(value, float) else str(value)
         return f"{self.label}: {text}"
 

@@ -76,11 +76,21 @@ class Desk:
                 counted = len(job.pictures)
                 shown = min(max(counted, FEWEST_SHOWN), MOST_SHOWN)
                 before = await asyncio.to_thread(self.latest, limit=shown)
-            done = _of(job, before)
-            yield self._scene(job, done + [p for p in before if p not in done], waiting=len(others))
+            done = await asyncio.to_thread(self._shown_first, job, before)
+            rest = [picture for picture in before if picture not in done]
+            yield self._scene(job, done, done + rest, waiting=len(others))
 
-    def _scene(self, job: JobView, before: list[PictureView], *, waiting: int) -> Scene:
-        done = _of(job, before)
+    def _shown_first(self, job: JobView, pictures: list[PictureView]) -> list[PictureView]:
+        """Return those pictures that this job has drawn: a grid of them, then in drawing order."""
+        if not job.state.ended:
+            return _of(job, pictures)
+        _, grids = self.studio.drawing.results(job.id, owner=self.owner)
+        shown = [grid for grid in grids if grid in pictures]
+        return shown + [picture for picture in _of(job, pictures) if picture not in shown]
+
+    def _scene(
+        self, job: JobView, done: list[PictureView], before: list[PictureView], *, waiting: int
+    ) -> Scene:
         return Scene(
             stage=(
                 stage.pictures_on_stage(before, self.words, chosen=done[0].id if done else "")
