@@ -15,13 +15,14 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 from starlette.concurrency import run_in_threadpool
 
-from webui.api import drawn
+from webui.api import add_ons, drawn
 from webui.api.a1111_img2img import from_pictures
 from webui.api.base64_pictures import decoded
 from webui.api.errors import body, status_of_code
 from webui.api.schemas import DrawingBody, ImageBody, Img2ImgBody, Txt2ImgBody
 from webui.api.script_args import described, script_request, titles
 from webui.api.second_pass import further_passes
+from webui.api.shown import shown_path
 from webui.api.strict_json import StrictRoute
 from webui.api.upscalers import latent_mode_list, upscaler_list
 from webui.api.visit import ThePerson, TheStudio, serving
@@ -36,7 +37,6 @@ from webui.services.pasted import pasted
 from webui.services.requests import GenerationRequest
 from webui.services.studio import Studio
 from webui.services.styles import listed_styles, styles_file
-from webui.settings import Folders
 
 routes = APIRouter(prefix="/sdapi/v1", route_class=StrictRoute, tags=["A1111"])
 
@@ -65,8 +65,6 @@ FIELDS: Final = {
 """Fields of a body and what a request calls them."""
 
 EMPTY_LISTS: Final = (
-    "loras",
-    "hypernetworks",
     "face-restorers",
     "realesrgan-models",
     "extensions",
@@ -92,7 +90,7 @@ NOT_HERE: Final = (
 
 def router(studio: Studio) -> APIRouter:
     """Return the routes for these services."""
-    return serving(studio, routes)
+    return serving(studio, add_ons.routes, routes)
 
 
 @routes.post("/txt2img")
@@ -379,12 +377,6 @@ def script_info() -> Any:
     return described()
 
 
-@routes.get("/embeddings")
-def embeddings() -> Any:
-    """List the embeddings that prompts can name: there are none yet."""
-    return {"loaded": {}, "skipped": {}}
-
-
 @routes.get("/{name}", include_in_schema=False)
 def empty_list(name: str) -> Any:
     """Answer what clients ask for at start with an empty list."""
@@ -438,13 +430,6 @@ def _single(name: str, value: Any) -> Any:
 
 def _sound(cards: Iterable[ModelCard]) -> list[ModelCard]:
     return [card for card in cards if card.problem is None]
-
-
-def shown_path(card: ModelCard, folders: Folders) -> str:
-    """Return where a file lies, without telling strangers where the data folder is."""
-    path = card.record.path
-    inside = path.is_relative_to(folders.data_dir)
-    return path.relative_to(folders.data_dir).as_posix() if inside else card.record.name
 
 
 def _sampler_options(sampler: Sampler) -> dict[str, str]:

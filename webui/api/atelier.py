@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 
 from webui.api import docs_page, replay, sheets
-from webui.api.a1111 import shown_path
+from webui.api.shown import shown_path
 from webui.api.strict_json import StrictRoute
 from webui.api.visit import ThePerson, TheStudio, serving
 from webui.jobs.views import JobView

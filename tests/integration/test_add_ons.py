@@ -1,0 +1,89 @@
+"""Add-ons over HTTP: listed, laid on, told in the settings, and told when they are not there."""
+
+import base64
+import io
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+
+from tests.integration.conftest import PATIENCE, running
+from tests.tiny import add_to, furnish
+
+SMALL: dict[str, Any] = {
+    "steps": 2, "width": 64, "height": 64, "seed": 5, "sampler_name": "Euler",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+    home = add_to(furnish(tmp_path_factory.mktemp("add_ons")))
+    save_file({"emb_params": torch.zeros(1, 768)}, home / "embeddings" / "wide.safetensors")
+    strange = {
+        f"lora_unet_no_such_layer.lora_{end}.weight": torch.zeros(4, 4) for end in ("up", "down")
+    }
+    save_file(strange, home / "models" / "Lora" / "strange.safetensors")
+    with (
+        running(home) as program,
+        httpx.Client(base_url=f"http://127.0.0.1:{program.port}", timeout=PATIENCE) as client,
+    ):
+        yield client
+
+
+def drawn(server: httpx.Client, prompt: str) -> tuple[bytes, dict[str, Any]]:
+    answer = server.post("/sdapi/v1/txt2img", json={**SMALL, "prompt": prompt})
+    assert answer.status_code == 200, answer.text
+    told = answer.json()
+    with Image.open(io.BytesIO(base64.b64decode(told["images"][0]))) as image:
+        return image.convert("RGB").tobytes(), json.loads(told["info"])
+
+
+def test_the_lists_name_what_lies_in_the_folders(server: httpx.Client) -> None:
+    loras = {each["name"]: each for each in server.get("/sdapi/v1/loras").json()}
+    assert loras["tiny-lora"]["alias"] == "tiny-lora"
+    assert loras["tiny-lora"]["path"] == "models/Lora/tiny-lora.safetensors"
+    hypernetworks = server.get("/sdapi/v1/hypernetworks").json()
+    assert {each["name"] for each in hypernetworks} == {"tiny-hyper", "tiny-hyper-relu"}
+    embeddings = server.get("/sdapi/v1/embeddings").json()
+    assert set(embeddings["loaded"]) == {
+        "tiny-emb-pt", "tiny-emb-st", "tiny_neg", "tiny-diffusers",
+    }  # fmt: skip
+    assert embeddings["loaded"]["tiny-emb-pt"]["vectors"] == 3
+    assert set(embeddings["skipped"]) == {"wide"}
+
+
+def test_add_ons_change_the_picture_and_are_told_with_their_hashes(server: httpx.Client) -> None:
+    plain, _ = drawn(server, "a cat")
+    dressed, info = drawn(server, "a tiny-emb-st cat <lora:tiny-lora:0.8><hypernet:tiny-hyper:1>")
+
+    assert dressed != plain
+    assert 'Lora hashes: "tiny-lora: 917cad00973f"' in info["infotexts"][0]
+    assert 'TI hashes: "tiny-emb-st: 19cb2da83d8a"' in info["infotexts"][0]
+    assert info["notes"] == []
+    again, _ = drawn(server, "a cat")
+    assert again == plain
+
+
+@pytest.mark.parametrize(
+    ("prompt", "told"),
+    [
+        ("a cat <lora:nowhere:1>", "LoRA not found: nowhere"),
+        ("a cat <hypernet:nowhere:1>", "Hypernetwork not found: nowhere"),
+        ("a cat <lora:strange:1>", "strange.safetensors: 1 of 1 layers are not in this checkpoint"),
+        ("a wide cat", "its vectors have 768 numbers"),
+        ("a cat <lora:tiny-lora:much>", "weight that is no number"),
+    ],
+)
+def test_what_is_not_laid_on_is_told_with_the_picture(
+    prompt: str, told: str, server: httpx.Client
+) -> None:
+    pixels, info = drawn(server, prompt)
+
+    assert any(told in note for note in info["notes"]), info["notes"]
+    if "wide" not in prompt:
+        assert pixels == drawn(server, "a cat ")[0]
