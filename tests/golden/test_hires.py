@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.tiny import add_to, furnish
 from webui.api.a1111 import request_of
 from webui.api.schemas import Txt2ImgBody
 from webui.app import Inventory, inventory
@@ -31,8 +32,9 @@ A1111's own small latents put in, the second pass ends within 5e-5 of its latent
 
 
 @pytest.fixture(scope="module")
-def stock(tiny_home: Path) -> Inventory:
-    return inventory(load({}, environment={}, home=tiny_home))
+def stock(tmp_path_factory: pytest.TempPathFactory) -> Inventory:
+    home = add_to(furnish(tmp_path_factory.mktemp("hires")))
+    return inventory(load({}, environment={}, home=home))
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["id"])
