@@ -63,7 +63,9 @@ def asked(server: httpx.Client, **changes: Any) -> httpx.Response:
 def drawn(server: httpx.Client, **changes: Any) -> tuple[list[Image.Image], dict[str, Any]]:
     answer = asked(server, **changes)
     assert answer.status_code == 200, answer.text
-    images = [Image.open(io.BytesIO(base64.b64decode(one))) for one in answer.json()["images"]]
+    images: list[Image.Image] = [
+        Image.open(io.BytesIO(base64.b64decode(one))) for one in answer.json()["images"]
+    ]
     return images, answer.json()
 
 
@@ -82,6 +84,7 @@ def test_the_client_draws_under_a_mask(address: str) -> None:
         denoising_strength=0.6,
     )
 
+    assert isinstance(result, webuiapi.WebUIApiResult)
     assert result.image.size == (96, 64)
     assert (np.asarray(result.image)[:, :48] == np.asarray(picture())[:, :48]).all()
     assert result.info["denoising_strength"] == 0.6

@@ -12,8 +12,8 @@ from webui.services.headless_start import Given, starts
 
 
 def found(folder: Path, **said: Any) -> list[tuple[Path, Any]]:
-    given = Given(**{"start": {}, "mask": {}, **said})
-    return list(starts(given, Inputs(folder / "inputs")))
+    fields: dict[str, Any] = {"start": {}, "mask": {}, **said}
+    return list(starts(Given(**fields), Inputs(folder / "inputs")))
 
 
 @pytest.fixture

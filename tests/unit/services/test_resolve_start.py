@@ -137,9 +137,9 @@ def test_what_cannot_be_done_is_refused_with_its_value(
     kind: type[RequestError],
     words: str,
 ) -> None:
-    start = StartRequest(**{"pictures": (picture(),), **asked})
+    fields: dict[str, Any] = {"pictures": (picture(),), **asked}
 
     with pytest.raises(kind) as refused:
-        plan_for(stock, start, **wish)
+        plan_for(stock, StartRequest(**fields), **wish)
     assert words in str(refused.value)
     assert refused.value.hint
