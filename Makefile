@@ -1,7 +1,7 @@
 # One word per wish. Everything goes through launch.py, so nothing needs to be installed first.
 PYTHON ?= python3
 BIN := .venv/bin
-.PHONY: setup check test fix docs run bench lock
+.PHONY: setup check test fix docs run bench parity lock
 
 # Install everything that work on the code needs, and the hooks that look at each commit.
 setup:
@@ -32,6 +32,10 @@ run:
 # Measure this machine.
 bench:
 	$(PYTHON) launch.py bench
+
+# Draw every golden case again and write how near each feature is to A1111's pictures.
+parity:
+	$(BIN)/python tools/parity.py
 
 # Pin what pyproject.toml leads to, after trying it in .venv.
 lock:
