@@ -63,13 +63,13 @@ _LONGEST_FIRST: Final = sorted(PARTS, key=len, reverse=True)
 
 def split(name: str) -> tuple[str, str] | None:
     """Return a tensor's layer as the file calls it, and its part; None for another tensor."""
-    for end in _LONGEST_FIRST:
-        if name.endswith(f".{end}"):
-            return name[: -len(end) - 1], PARTS[end]
     processor, mark, end = name.rpartition("_lora.")
     if mark and end in ("up.weight", "down.weight"):
         # Diffusers before 0.21: attn1.processor.to_q_lora.up.weight
         return processor.replace(".processor.", "."), f"lora_{end}"
+    for end in _LONGEST_FIRST:
+        if name.endswith(f".{end}"):
+            return name[: -len(end) - 1], PARTS[end]
     return None
 
 
