@@ -140,7 +140,7 @@ def _reasons(drawn: Drawn) -> Iterator[Reason]:
         yield Reason(kind="start")
     yield from _settings(there, here)
     for note in drawn.plan.notes:
-        if "left out" in note:
+        if "left out" in note or "not found" in note:
             yield Reason(kind="note", here=note)
     yield from _circumstances(drawn, there)
 
