@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,9 +12,12 @@ from webui.library.index import ModelIndex
 from webui.library.sidecars import read_sidecars
 from webui.library.vae_choice import choose_vae
 from webui.modules.errors import ModelFileError, UnknownNameError, WebuiError
+from webui.modules.layers.fit import fit
 from webui.modules.pipeline.enlarging import LATENT_MODES, PLAIN_WAYS
 from webui.modules.types import ModelKind, ModelRecord
+from webui.modules.weights.architecture import derive
 from webui.modules.weights.describe import describe
+from webui.modules.weights.header import read_header
 from webui.settings import Folders
 
 __all__ = [
@@ -281,10 +284,10 @@ class Models:
         Raises:
             UnknownNameError: If there is no checkpoint of the given name.
         """
-        if checkpoint is not None:
-            self.find_checkpoint(checkpoint)
+        base = None if checkpoint is None else self.find_checkpoint(checkpoint)
         try:
-            return self._inspected(path)
+            found = self._inspected(path)
+            return found if base is None else self._held_against(found, path, base)
         except WebuiError as problem:
             error = {"code": problem.code, "message": str(problem), "hint": problem.hint}
             return Inspection(
@@ -312,6 +315,26 @@ class Models:
             if known
             else "A sound file of no kind that we know.",
             hint=f"Its place is {place}." if place else "There is no folder for it here.",
+        )
+
+    def _held_against(self, found: Inspection, path: Path, checkpoint: ModelRecord) -> Inspection:
+        """Add how much of the file acts on a checkpoint, and what to do if not all of it."""
+        if path.is_dir() or checkpoint.path.is_dir():
+            return found  # a folder's tensors have other names
+        base = read_header(checkpoint.path).tensors
+        shape = derive(base, checkpoint.config).unet
+        told = fit(ModelKind(found.kind), read_header(path).tensors, base, shape)
+        if told is None:
+            return found
+        name = checkpoint.stem
+        if told.share == 1:
+            return replace(found, applies=1.0, verdict=f"{found.verdict} Fits {name}.")
+        fits = "Fits {name} partly" if told.used else "Does not fit {name}"
+        return replace(
+            found,
+            applies=round(told.share, 4),
+            verdict=f"{found.verdict} {fits.format(name=name)}: {told.why}.",
+            hint="It was made for another checkpoint; choose one of its family.",
         )
 
     def _card(self, checkpoint: ModelRecord) -> ModelCard:
