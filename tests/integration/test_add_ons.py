@@ -24,6 +24,8 @@ SMALL: dict[str, Any] = {
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     home = add_to(furnish(tmp_path_factory.mktemp("add_ons")))
     save_file({"emb_params": torch.zeros(1, 768)}, home / "embeddings" / "wide.safetensors")
+    for preview in ("tiny-emb-st.png", "tiny_neg.preview.png"):
+        Image.new("RGB", (8, 8)).save(home / "embeddings" / preview)
     strange = {
         f"lora_unet_no_such_layer.lora_{end}.weight": torch.zeros(4, 4) for end in ("up", "down")
     }

@@ -18,6 +18,9 @@ KINDS: Final = {
 }
 """Which kind of file a tag calls."""
 
+PICTURES: Final = frozenset({".png", ".webp"})
+"""Endings of pictures that may lie among embeddings."""
+
 OPTIONS: Final = {"sd_lora": "lora", "sd_hypernetwork": "hypernet"}
 """Options that call a file in every prompt, and as which tag."""
 
@@ -111,7 +114,11 @@ def _numbers(tag: Tag) -> tuple[float, float, int] | None:
 
 def _embeddings(texts: Iterable[str], models: Models, notes: list[str]) -> Iterator[LayerUse]:
     """Find embeddings by their names, in the order of the texts."""
-    cards = {card.record.stem: card for card in models.add_ons(ModelKind.EMBEDDING)}
+    listed = models.add_ons(ModelKind.EMBEDDING)
+    # A sound file goes before a broken one of its name; a picture is as a rule a mere preview.
+    broken = [card for card in listed if card.problem and card.record.path.suffix not in PICTURES]
+    sound = [card for card in listed if not card.problem]
+    cards = {card.record.stem: card for card in (*broken, *sound)}
     if not cards:
         return
     words = LearnedWords((name, 1) for name in cards)
