@@ -59,6 +59,18 @@ def test_the_lists_name_what_lies_in_the_folders(server: httpx.Client) -> None:
     assert set(embeddings["skipped"]) == {"wide"}
 
 
+def test_every_file_can_be_held_against_a_checkpoint(server: httpx.Client) -> None:
+    files = server.get("/atelier/v1/models").json()
+    assert {"checkpoint", "vae", "lora", "hypernetwork", "embedding"} <= {
+        each["kind"] for each in files
+    }
+    asked = {"name": "tiny-lora.safetensors", "checkpoint": "tiny-sd1"}
+    found = server.get("/atelier/v1/models/inspect", params=asked).json()
+    assert found["applies"] == 1.0
+    asked = {"name": "strange.safetensors", "checkpoint": "tiny-sd1"}
+    assert server.get("/atelier/v1/models/inspect", params=asked).json()["applies"] == 0.0
+
+
 def test_add_ons_change_the_picture_and_are_told_with_their_hashes(server: httpx.Client) -> None:
     plain, _ = drawn(server, "a cat")
     dressed, info = drawn(server, "a tiny-emb-st cat <lora:tiny-lora:0.8><hypernet:tiny-hyper:1>")

@@ -170,15 +170,15 @@ def history(
 
 @routes.get("/models")
 def models(studio: TheStudio) -> list[dict[str, Any]]:
-    """List the model files, refused ones with the reason."""
-    cards = [*studio.models.checkpoints(), *studio.models.vaes()]
+    """List the model files of all kinds, refused ones with the reason."""
+    cards = studio.models.everything()
     return [_card_as_dict(card, studio) for card in cards]
 
 
 @routes.get("/models/inspect")
 def inspect(studio: TheStudio, name: str, checkpoint: str | None = None) -> Inspection:
     """Tell what a file in the model folders is; only files that ``models`` lists."""
-    for card in [*studio.models.checkpoints(), *studio.models.vaes()]:
+    for card in studio.models.everything():
         if name in (card.title, card.record.name):
             return studio.models.inspect(card.record.path, checkpoint=checkpoint)
     message = f"there is no model file {name[:200]!r}"

@@ -134,6 +134,10 @@ class Models:
         """Return the files of a kind that is laid over checkpoints, refused ones among them."""
         return self._index.cards(kind)
 
+    def everything(self) -> list[ModelCard]:
+        """Return the files of all kinds, refused ones among them."""
+        return [card for rule in FOLDERS for card in self._index.cards(rule.kind)]
+
     def add_on(self, kind: ModelKind, name: str) -> ModelRecord:
         """Return the add-on that a tag means: by the alias in the file, or by the file's name.
 
