@@ -12,7 +12,7 @@ from webui.library.index import ModelIndex
 from webui.library.sidecars import read_sidecars
 from webui.library.vae_choice import choose_vae
 from webui.modules.errors import ModelFileError, UnknownNameError, WebuiError
-from webui.modules.layers.fit import fit
+from webui.modules.layers.fit import Fit, fit
 from webui.modules.pipeline.enlarging import LATENT_MODES, PLAIN_WAYS
 from webui.modules.types import ModelKind, ModelRecord
 from webui.modules.weights.architecture import derive
@@ -137,6 +137,16 @@ class Models:
     def everything(self) -> list[ModelCard]:
         """Return the files of all kinds, refused ones among them."""
         return [card for rule in FOLDERS for card in self._index.cards(rule.kind)]
+
+    def fit(self, path: Path, checkpoint: str) -> Fit | None:
+        """Return how much of a file acts on a checkpoint; None if that cannot be told.
+
+        Raises:
+            UnknownNameError: If there is no such checkpoint.
+            ModelError: If a file is refused; the message says why.
+        """
+        base = self.find_checkpoint(checkpoint)
+        return _fit(path, describe(path).kind, base)
 
     def add_on(self, kind: ModelKind, name: str) -> ModelRecord:
         """Return the add-on that a tag means: by the alias in the file, or by the file's name.
@@ -323,11 +333,7 @@ class Models:
 
     def _held_against(self, found: Inspection, path: Path, checkpoint: ModelRecord) -> Inspection:
         """Add how much of the file acts on a checkpoint, and what to do if not all of it."""
-        if path.is_dir() or checkpoint.path.is_dir():
-            return found  # a folder's tensors have other names
-        base = read_header(checkpoint.path).tensors
-        shape = derive(base, checkpoint.config).unet
-        told = fit(ModelKind(found.kind), read_header(path).tensors, base, shape)
+        told = _fit(path, ModelKind(found.kind), checkpoint)
         if told is None:
             return found
         name = checkpoint.stem
@@ -346,6 +352,14 @@ class Models:
             if card.record.path == checkpoint.path:
                 return card
         return ModelCard(record=checkpoint)
+
+
+def _fit(path: Path, kind: ModelKind, checkpoint: ModelRecord) -> Fit | None:
+    if path.is_dir() or checkpoint.path.is_dir():
+        return None  # a folder's tensors have other names
+    base = read_header(checkpoint.path).tensors
+    shape = derive(base, checkpoint.config).unet
+    return fit(kind, read_header(path).tensors, base, shape)
 
 
 def inspection_as_dict(inspection: Inspection) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import gradio as gr
 
 from webui.services.models import Suggested
 from webui.services.studio import Studio
+from webui.ui.add_ons_bar import build_add_ons
 from webui.ui.drawing_fields import (
     advanced_fields,
     glyph,
@@ -99,6 +100,7 @@ def _words(site: Site) -> tuple[dict[str, Any], dict[str, Any]]:
     name, labels = site.name, site.labels
     with gr.Column(elem_classes=["prompts", "leaf"]):
         fields = prompt_fields(labels, name)
+        add_ons = build_add_ons(labels, site.studio, name)
         styles = build_styles(labels, site.studio, name)
         with gr.Row(elem_classes=["prompt-tools"]):
             apply = labels.make(
@@ -137,6 +139,7 @@ def _words(site: Site) -> tuple[dict[str, Any], dict[str, Any]]:
         "offer": offer,
         "generate": generate,
         "styles": styles,
+        "add_ons": add_ons,
     }
     return {**fields, "styles": styles.chosen}, parts
 

@@ -17,6 +17,7 @@ from webui.services.models import Suggested
 from webui.services.requests import GenerationRequest
 from webui.services.studio import Studio
 from webui.services.styles import pasted_styles, read_styles, styles_file
+from webui.ui.add_ons_bar import AddOnsBar
 from webui.ui.drawing_fields import VAE_RULES
 from webui.ui.drawing_form import DrawingForm
 from webui.ui.hires_fields import SAME, final_size
@@ -56,6 +57,7 @@ class DrawingTab:
     form: DrawingForm
     scenery: Scenery
     styles: StylesBar
+    add_ons: AddOnsBar
     tokens: gr.HTML
     generate: gr.Button
     apply: gr.Button
@@ -90,6 +92,7 @@ class DrawingTab:
         form.checkpoint.input(self.change_checkpoint, everything, [*filled, self.offer], **QUICK)
         self.offer.click(self.take_offer, form.checkpoint, [*filled, self.offer], **QUICK)
         self.styles.connect(form.prompt, form.negative_prompt, self.notice)
+        self.add_ons.connect(form.prompt, form.checkpoint, self.notice)
         self._connect_size()
         self._connect_hires()
         self.random_seed.click(None, None, form.seed, js="() => -1", **QUICK)
@@ -198,16 +201,19 @@ class DrawingTab:
         """Return everything that offers files."""
         form, hires = self.form, self.form.hires
         own: list[Block] = [hires.checkpoint, hires.upscaler] if hires else []
-        return [form.checkpoint, form.vae, form.styles, form.refiner.checkpoint, *own]
+        lists = [form.checkpoint, form.vae, form.styles, form.refiner.checkpoint]
+        return [*lists, self.add_ons.chosen, *own]
 
     def offer_files(self) -> Updates:
         """Return the lists of files as the folders are now."""
         form, checkpoints = self.form, checkpoint_choices(self.studio)
+        callable_files = self.add_ons.choices()
         updates: Updates = {
             form.checkpoint: gr.update(choices=checkpoints),
             form.vae: gr.update(choices=[*VAE_RULES, *vae_names(self.studio)]),
             form.styles: gr.update(choices=self.styles.names()),
             form.refiner.checkpoint: gr.update(choices=checkpoints),
+            self.add_ons.chosen: gr.update(choices=callable_files, visible=bool(callable_files)),
         }
         if form.hires:
             updates[form.hires.checkpoint] = gr.update(choices=[SAME, *checkpoints])

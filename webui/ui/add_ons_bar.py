@@ -1,0 +1,106 @@
+"""Add-ons: files to call in the prompt, chosen from a list that says whether they fit."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import gradio as gr
+
+from webui.library.cards import ModelCard
+from webui.modules.errors import WebuiError
+from webui.modules.types import ModelKind
+from webui.services.studio import Studio
+from webui.ui.labels import Labels
+from webui.ui.messages import explain
+from webui.ui.messages import notice as said
+from webui.ui.plumbing import QUICK
+from webui.ui.sections import Updates
+
+KINDS: Final = {
+    ModelKind.LORA: "LoRA",
+    ModelKind.EMBEDDING: "Embedding",
+    ModelKind.HYPERNETWORK: "Hypernetwork",
+}
+"""Kinds that prompts call, and what stands before their names in the list."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AddOnsBar:
+    """The line with the list; choosing a file writes its call into the prompt."""
+
+    studio: Studio
+    labels: Labels
+    chosen: gr.Dropdown
+
+    def connect(self, prompt: gr.Textbox, checkpoint: gr.Dropdown, notice: gr.HTML) -> None:
+        """Say what happens when a file is chosen."""
+        words = self.labels.words
+
+        def call(text: str, base: str, key: str | None) -> Updates:
+            card = next((card for card in add_ons(self.studio) if _key(card) == key), None)
+            if card is None:
+                return {self.chosen: None}
+            told = ""
+            try:
+                fit = self.studio.models.fit(card.record.path, base) if base else None
+            except WebuiError as error:
+                return {self.chosen: None, notice: explain(error, words)}
+            if fit and fit.share < 1:
+                part = "add_on.partly" if fit.used else "add_on.unfit"
+                told = said(
+                    words.html(part, name=card.record.stem, share=f"{fit.share:.0%}"),
+                    words.html("add_on.why", why=fit.why),
+                )
+            return {prompt: with_call(text or "", card), self.chosen: None, notice: told}
+
+        given: list[Any] = [prompt, checkpoint, self.chosen]
+        self.chosen.input(call, given, [prompt, self.chosen, notice], **QUICK)
+
+    def choices(self) -> list[tuple[str, str]]:
+        """Return what the list offers now: a label and the key of each file."""
+        return _choices(self.studio)
+
+
+def add_ons(studio: Studio) -> list[ModelCard]:
+    """Return the sound files that prompts can call."""
+    found = (card for kind in KINDS for card in studio.models.add_ons(kind))
+    return [card for card in found if card.problem is None]
+
+
+def with_call(prompt: str, card: ModelCard) -> str:
+    """Return the prompt with a file's call and its trigger words behind it."""
+    record = card.record
+    match record.kind:
+        case ModelKind.LORA:
+            alias = card.metadata.get("ss_output_name") or record.stem
+            call = f"<lora:{alias}:1>"
+        case ModelKind.HYPERNETWORK:
+            call = f"<hypernet:{record.stem}:1.0>"
+        case _:
+            call = record.stem
+    call = " ".join(part for part in (call, card.trigger_words) if part)
+    return f"{prompt.rstrip()} {call}" if prompt.strip() else call
+
+
+def build_add_ons(labels: Labels, studio: Studio, name: str) -> AddOnsBar:
+    """Lay out the line; it is not there while there is no file to call."""
+    choices = _choices(studio)
+    chosen = labels.make(
+        gr.Dropdown,
+        {"label": "add_on.title"},
+        choices=choices,
+        value=None,
+        visible=bool(choices),
+        elem_id=f"{name}_add_ons",
+        min_width=120,
+    )
+    return AddOnsBar(studio=studio, labels=labels, chosen=chosen)
+
+
+def _choices(studio: Studio) -> list[tuple[str, str]]:
+    return [
+        (f"{KINDS[card.record.kind]}: {card.record.stem}", _key(card)) for card in add_ons(studio)
+    ]
+
+
+def _key(card: ModelCard) -> str:
+    return f"{card.record.kind.value}/{card.record.name}"
