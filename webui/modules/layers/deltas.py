@@ -187,13 +187,20 @@ def _norm(parts: Parts, _weight: Tensor) -> Tensor:
 
 
 def _glora(parts: Parts, weight: Tensor) -> Tensor:
-    """``B + W A`` with both in two factors (arXiv:2306.07967, equation 10)."""
+    """``B + W A`` with both in two factors (arXiv:2306.07967, equation 10).
+
+    A acts on the input channels; of a convolution it is the same for every cell of the kernel.
+    """
     a1, a2, b1, b2 = (parts[f"{name}.weight"].flatten(1) for name in ("a1", "a2", "b1", "b2"))
-    flat = weight.flatten(1)
-    if a2.shape[0] != flat.shape[1]:
-        # Older files name the two factors of A the other way round.
+    if a1.shape[0] != weight.shape[1]:
+        # Older files name the two factors the other way round.
         a1, a2, b1, b2 = a2, a1, b2, b1
-    return (b2 @ b1 + (flat @ a2) @ a1).reshape(weight.shape)
+    mixed = torch.einsum("oi...,ij->oj...", weight, (a1 @ a2).to(weight.dtype))
+    return mixed + (b1 @ b2).reshape(weight.shape)
+
+
+def _glora_rank(parts: Parts) -> int | None:
+    return min(parts["a1.weight"].shape[:2])
 
 
 def _oft(parts: Parts, weight: Tensor) -> Tensor:
@@ -294,7 +301,7 @@ METHODS: Final = (
         marks=("a1.weight",),
         needs=(("a1.weight",), ("a2.weight",), ("b1.weight",), ("b2.weight",)),
         weight=_glora,
-        rank=_no_rank,
+        rank=_glora_rank,
     ),
     Method(
         name="oft",
