@@ -11,6 +11,7 @@ from gradio.blocks import Block
 from webui.library import infotext
 from webui.modules.errors import UnknownNameError, WebuiError
 from webui.modules.pipeline.enlarging import LATENT_MODES, PLAIN_WAYS
+from webui.modules.text.prompt import take_tags
 from webui.modules.text.tokens import CHUNK, count
 from webui.modules.types import PIXELS_PER_LATENT
 from webui.services.models import Suggested
@@ -167,7 +168,7 @@ class DrawingTab:
 
     def count_tokens(self, prompt: str) -> str:
         """Say how much of the text encoder's window the prompt fills."""
-        used = count(prompt)
+        used = count(take_tags(prompt)[0])
         room = CHUNK * max(1, -(-used // CHUNK))
         return f'<span class="tokens">{used}/{room}</span>'
 
