@@ -83,6 +83,16 @@ def test_add_ons_change_the_picture_and_are_told_with_their_hashes(server: httpx
     assert again == plain
 
 
+def test_tags_can_be_told_to_do_nothing(server: httpx.Client) -> None:
+    plain, _ = drawn(server, "a cat ")
+    wish = {**SMALL, "prompt": "a cat <lora:tiny-lora:1>", "disable_extra_networks": True}
+
+    told = server.post("/sdapi/v1/txt2img", json=wish).json()
+
+    with Image.open(io.BytesIO(base64.b64decode(told["images"][0]))) as image:
+        assert image.convert("RGB").tobytes() == plain
+
+
 @pytest.mark.parametrize(
     ("prompt", "told"),
     [

@@ -61,6 +61,7 @@ FIELDS: Final = {
     "s_tmax": "s_tmax",
     "s_noise": "s_noise",
     "s_min_uncond": "s_min_uncond",
+    "disable_extra_networks": "ignore_tags",
 }
 """Fields of a body and what a request calls them."""
 

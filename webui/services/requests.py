@@ -124,6 +124,7 @@ class GenerationRequest:
         start: A picture to start from; None to start from noise.
         hires: A second, larger pass.
         refiner: A checkpoint that takes over on the way.
+        ignore_tags: Lay on none of the files that tags in the prompt call.
         options: A1111 options that hold for this request only (``override_settings``).
         save: Write the pictures to the outputs folder and the history.
     """
@@ -156,5 +157,6 @@ class GenerationRequest:
     start: StartRequest | None = None
     hires: HiresRequest | None = None
     refiner: RefinerRequest | None = None
+    ignore_tags: bool = False
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
     save: bool = True

@@ -96,7 +96,7 @@ def resolve(
     )
     plan = with_tiles(plan, request, options=own, models=house.models, limits=limits)
     plan = _with_further_models(plan, request, own, house)
-    return with_notes(with_layers(plan, house.models))
+    return with_notes(with_layers(plan, house.models, ignore_tags=request.ignore_tags))
 
 
 def _with_further_models(

@@ -43,15 +43,26 @@ def with_options(prompt: str, options: Options) -> str:
     return prompt
 
 
-def with_layers(plan: GenerationPlan, models: Models) -> GenerationPlan:
+def with_layers(
+    plan: GenerationPlan, models: Models, *, ignore_tags: bool = False
+) -> GenerationPlan:
     """Return the plan with the add-ons that its prompts ask for.
 
     An add-on that is not there is told in the notes; the picture is drawn without it, as in A1111.
+
+    Args:
+        plan: Everything else is settled.
+        models: Where they are looked for.
+        ignore_tags: Leave out what tags call; embeddings are words and stay.
     """
-    found = _of_texts(plan.prompts[0], (plan.prompts[0], plan.negative_prompts[0]), models)
+
+    def of_texts(prompt: str, negative: str) -> _Found:
+        return _of_texts("" if ignore_tags else prompt, (prompt, negative), models)
+
+    found = of_texts(plan.prompts[0], plan.negative_prompts[0])
     notes, hires = found.notes, plan.hires
     if hires is not None:
-        again = _of_texts(hires.prompts[0], (hires.prompts[0], hires.negative_prompts[0]), models)
+        again = of_texts(hires.prompts[0], hires.negative_prompts[0])
         if again.layers != found.layers:
             hires = replace(hires, layers=again.layers)
         notes = tuple(dict.fromkeys((*notes, *again.notes)))
