@@ -47,7 +47,7 @@ def starts(length: int, side: int, overlap: int) -> list[int]:
     """
     count = max(1, math.ceil((length - overlap) / (side - overlap)))
     step = (length - side) / (count - 1) if count > 1 else 0.0
-    return [min(int(place * step), length - side) for place in range(count)]
+    return [*(int(place * step) for place in range(count - 1)), length - side]
 
 
 def _side_by_side(pieces: list[tuple[int, Image.Image]], width: int, overlap: int) -> Image.Image:
@@ -56,7 +56,7 @@ def _side_by_side(pieces: list[tuple[int, Image.Image]], width: int, overlap: in
     row = Image.new("RGB", (width, high))
     fade = Image.fromarray(np.tile(_fading(overlap), (high, 1)))
     for left, piece in pieces:
-        if left == 0 or not overlap:
+        if left <= 0 or not overlap:
             row.paste(piece, (left, 0))
             continue
         row.paste(piece.crop((0, 0, overlap, high)), (left, 0), mask=fade)
@@ -72,7 +72,7 @@ def _below_each_other(
     whole = Image.new("RGB", (width, height))
     fade = Image.fromarray(np.tile(_fading(overlap)[:, None], (1, width)))
     for top, row in rows:
-        if top == 0 or not overlap:
+        if top <= 0 or not overlap:
             whole.paste(row, (0, top))
             continue
         whole.paste(row.crop((0, 0, width, overlap)), (0, top), mask=fade)

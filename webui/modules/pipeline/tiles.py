@@ -112,7 +112,7 @@ def _corners(length: int, side: int, overlap: int) -> tuple[int, ...]:
         return (0,)
     count = max(2, math.ceil((length - overlap) / (side - overlap)))
     step = (length - side) / (count - 1)
-    return tuple(min(int(number * step), length - side) for number in range(count))
+    return (*(int(number * step) for number in range(count - 1)), length - side)
 
 
 def _lay(

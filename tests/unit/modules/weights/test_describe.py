@@ -46,7 +46,17 @@ FILES: Final[tuple[tuple[ModelKind, str, dict[str, tuple[int, ...]]], ...]] = (
     (ModelKind.EMBEDDING, "", {"anything": (3, 768)}),
     (ModelKind.HYPERNETWORK, "", {"768.0.linear.0.weight": (8, 8)}),
     (ModelKind.CONTROLNET, "", {"control_model.input_hint_block.0.bias": (1,)}),
-    (ModelKind.UPSCALER, "", {"model.1.sub.0.RDB1.conv1.0.weight": (1, 1, 3, 3)}),
+    (
+        ModelKind.UPSCALER,
+        "compact-4x",
+        {
+            "body.0.weight": (8, 3, 3, 3),
+            "body.1.weight": (8,),
+            "body.2.weight": (8, 8, 3, 3),
+            "body.3.weight": (8,),
+            "body.4.weight": (48, 8, 3, 3),
+        },
+    ),
     (ModelKind.UNKNOWN, "", {"who.knows": (1, 2, 3, 4)}),
 )
 
