@@ -2,27 +2,20 @@
 
 import json
 from pathlib import Path
-from random import SystemRandom
 from typing import Any, Final
 
 import pytest
 from PIL import Image
 
-from tests.golden.test_pictures import HERE, TOLERANCE, furthest
+from tests.golden.test_img2img import plan_of as pictured_plan_of
+from tests.golden.test_pictures import HERE, TOLERANCE, furthest, plan_of
 from tests.tiny import add_to, furnish
-from webui.api.a1111 import request_of
-from webui.api.schemas import Txt2ImgBody
 from webui.app import Inventory, inventory
 from webui.library import infotext
 from webui.modules.pipeline.engine import Engine
-from webui.services.resolve import resolve
 from webui.settings import load
 
-CASES: Final[list[dict[str, Any]]] = [
-    case
-    for case in json.loads((HERE / "add_ons.json").read_text("utf-8"))["cases"]
-    if case["endpoint"].endswith("txt2img")
-]
+CASES: Final[list[dict[str, Any]]] = json.loads((HERE / "add_ons.json").read_text("utf-8"))["cases"]
 
 
 @pytest.fixture(scope="module")
@@ -32,10 +25,11 @@ def stock(tmp_path_factory: pytest.TempPathFactory) -> Inventory:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["id"])
-def test_the_picture_is_a1111s(case: dict[str, Any], stock: Inventory, engine: Engine) -> None:
-    request = request_of(Txt2ImgBody(**case["request"]))
-    options = stock.options.current()
-    plan = resolve(request, options=options, house=stock.house, random=SystemRandom())
+def test_the_picture_is_a1111s(
+    case: dict[str, Any], stock: Inventory, engine: Engine, tmp_path: Path
+) -> None:
+    pictured = case["endpoint"].endswith("img2img")
+    plan = pictured_plan_of(case, stock, tmp_path) if pictured else plan_of(case, stock)
 
     drawn = list(engine.draw(plan, lambda _: None))
 

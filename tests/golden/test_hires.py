@@ -2,21 +2,18 @@
 
 import json
 from pathlib import Path
-from random import SystemRandom
 from typing import Any, Final
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from tests.golden.test_pictures import plan_of
 from tests.tiny import add_to, furnish
-from webui.api.a1111 import request_of
-from webui.api.schemas import Txt2ImgBody
 from webui.app import Inventory, inventory
 from webui.library import infotext
 from webui.modules.pipeline.engine import Engine
 from webui.modules.types import Step
-from webui.services.resolve import resolve
 from webui.settings import load
 
 HERE: Final = Path(__file__).parent
@@ -39,9 +36,7 @@ def stock(tmp_path_factory: pytest.TempPathFactory) -> Inventory:
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["id"])
 def test_the_picture_is_a1111s(case: dict[str, Any], stock: Inventory, engine: Engine) -> None:
-    request = request_of(Txt2ImgBody(**case["request"]))
-    options = stock.options.current()
-    plan = resolve(request, options=options, house=stock.house, random=SystemRandom())
+    plan = plan_of(case, stock)
     steps: list[Step] = []
 
     drawn = list(engine.draw(plan, steps.append))

@@ -13,7 +13,7 @@ from webui.api.a1111 import request_of
 from webui.api.schemas import Txt2ImgBody
 from webui.app import Inventory, inventory
 from webui.modules.pipeline.engine import Engine
-from webui.modules.types import Picture
+from webui.modules.types import GenerationPlan, Picture
 from webui.services.resolve import resolve
 from webui.settings import load
 
@@ -38,9 +38,7 @@ def stock(tiny_home: Path) -> Inventory:
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["id"])
 def test_the_picture_is_a1111s(case: dict[str, Any], stock: Inventory, engine: Engine) -> None:
-    request = request_of(Txt2ImgBody(**case["request"]))
-    options = stock.options.current()
-    plan = resolve(request, options=options, house=stock.house, random=SystemRandom())
+    plan = plan_of(case, stock)
 
     drawn = list(engine.draw(plan, lambda _: None))
 
@@ -48,6 +46,13 @@ def test_the_picture_is_a1111s(case: dict[str, Any], stock: Inventory, engine: E
     for picture in drawn:
         expected = Image.open(HERE / "pictures" / f"{case['id']}-{picture.index}.png")
         assert furthest(picture, expected) <= SENSITIVE.get(case["id"], TOLERANCE)
+
+
+def plan_of(case: dict[str, Any], stock: Inventory) -> GenerationPlan:
+    """Settle a request as the route would."""
+    request = request_of(Txt2ImgBody(**case["request"]))
+    options = stock.options.current()
+    return resolve(request, options=options, house=stock.house, random=SystemRandom())
 
 
 def furthest(picture: Picture, expected: Image.Image) -> int:

@@ -16,7 +16,7 @@ from tests.integration.conftest import PATIENCE, SMALL, running, until, worker_o
 from tests.tiny import furnish
 from webui.jobs.views import JobState, JobView
 from webui.library import infotext
-from webui.services.requests import GenerationRequest, StartRequest
+from webui.services.requests import GenerationRequest, StartRequest, TilesRequest
 from webui.services.script_requests import (
     AxisRequest,
     ListRequest,
@@ -193,7 +193,7 @@ def test_a_large_picture_is_drawn_piece_by_piece(studio: Studio) -> None:
         start=StartRequest(pictures=(kept,), denoising=0.3),
     )  # fmt: skip
 
-    view = drawn(studio, UpscaleRequest(scale=2.0, upscaler="Nearest", overlap=16), wish)
+    view = drawn(studio, UpscaleRequest(tiles=TilesRequest(upscaler="Nearest", overlap=16)), wish)
 
     assert view.state is JobState.DONE
     (picture,) = studio.drawing.pictures(view.id, owner="local")

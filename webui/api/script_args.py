@@ -6,6 +6,7 @@ from typing import Any, Final, Literal, cast
 
 from webui.modules.errors import RangeError, UnknownNameError
 from webui.services.axes import axes
+from webui.services.requests import TilesRequest
 from webui.services.script_requests import (
     AxisRequest,
     Curve,
@@ -199,7 +200,7 @@ def _upscale(arguments: Sequence[Any]) -> ScriptRequest:
     _info, overlap, upscaler, scale = arguments
     known = isinstance(upscaler, int) and 0 <= upscaler < len(UPSCALERS)
     name = UPSCALERS[upscaler] if known else str(upscaler)
-    return UpscaleRequest(overlap=overlap, upscaler=name, scale=scale)
+    return UpscaleRequest(tiles=TilesRequest(overlap=overlap, upscaler=name, scale=scale))
 
 
 def _chosen(label: str, value: str, choices: Sequence[str]) -> str:

@@ -6,7 +6,7 @@ from typing import Final, Literal
 
 from webui.jobs.plans import Grid
 from webui.modules.errors import RangeError
-from webui.services.requests import GenerationRequest
+from webui.services.requests import GenerationRequest, TilesRequest
 
 MOST_WISHES: Final = 1000
 """A script with more is a slip of the pen."""
@@ -104,18 +104,10 @@ class LoopbackRequest:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class UpscaleRequest:
-    """SD upscale: enlarge a picture and draw on it piece by piece, each of the form's size.
-
-    Attributes:
-        scale: How much larger.
-        upscaler: A1111's name or an upscaler file; ``None`` leaves the size.
-        overlap: Pixels that neighbouring pieces share.
-    """
+    """SD upscale: enlarge a picture and draw on it piece by piece, each of the form's size."""
 
     kind: Literal["upscale"] = "upscale"
-    scale: float = 2.0
-    upscaler: str = "Lanczos"
-    overlap: int = 64
+    tiles: TilesRequest = field(default_factory=TilesRequest)
 
 
 ScriptRequest = PlotRequest | MatrixRequest | ListRequest | LoopbackRequest | UpscaleRequest

@@ -7,7 +7,7 @@ from webui.modules.types import GenerationPlan, Start, Tiles
 from webui.services import limits as allowed
 from webui.services.models import Models
 from webui.services.options import Options
-from webui.services.requests import GenerationRequest, TilesRequest
+from webui.services.requests import GenerationRequest
 from webui.services.script_requests import UpscaleRequest, Wishes
 from webui.settings import Limits
 
@@ -25,8 +25,8 @@ def enlarged(request: GenerationRequest, script: UpscaleRequest) -> Wishes:
     if start is None or not start.pictures:
         message = "SD upscale starts from a picture, and there is none"
         raise RangeError(message, hint="Use it in img2img, with a picture.", value="start")
-    tiles = TilesRequest(scale=script.scale, upscaler=script.upscaler, overlap=script.overlap)
-    wish = replace(request, start=replace(start, pictures=start.pictures[:1], tiles=tiles))
+    pictures = start.pictures[:1]
+    wish = replace(request, start=replace(start, pictures=pictures, tiles=script.tiles))
     return Wishes(wishes=(wish,))
 
 

@@ -9,6 +9,7 @@ from gradio.blocks import Block
 
 from webui.modules.sampling.catalogue import SAMPLERS, SCHEDULERS
 from webui.services.axes import CHOICES, axes
+from webui.services.requests import TilesRequest
 from webui.services.script_requests import (
     AxisRequest,
     ListRequest,
@@ -91,11 +92,12 @@ class ScriptFields:
                     curve=values[self.curve],
                 )
             case _:
-                return UpscaleRequest(
+                tiles = TilesRequest(
                     scale=float(values[self.scale]),
                     upscaler=values[self.upscaler] or "None",
                     overlap=int(values[self.overlap]),
                 )
+                return UpscaleRequest(tiles=tiles)
 
     def _axis(self, letter: str, values: Mapping[Block, Any]) -> AxisRequest:
         kind = values[getattr(self, f"{letter}_type")]

@@ -22,6 +22,7 @@ from webui.services.requests import (
     MaskRequest,
     RefinerRequest,
     StartRequest,
+    TilesRequest,
 )
 from webui.services.script_requests import (
     AxisRequest,
@@ -387,4 +388,4 @@ def test_scripts_that_draw_on_are_asked_for_with_a_picture(pictured: DrawingForm
     loops = script_of(pictured, "loopback", loops=3, final_denoising=0.25, curve="Lazy")
     assert loops == LoopbackRequest(loops=3, final_denoising=0.25, curve="Lazy")
     larger = script_of(pictured, "upscale", scale=3, upscaler="Lanczos", overlap=32)
-    assert larger == UpscaleRequest(scale=3.0, upscaler="Lanczos", overlap=32)
+    assert larger == UpscaleRequest(tiles=TilesRequest(scale=3.0, overlap=32))

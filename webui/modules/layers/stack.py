@@ -68,8 +68,10 @@ class Wardrobe:
                 if name not in known
             ]
         with ExitStack() as worn:
-            networks = Networks(checkpoint.unet, checkpoint.text, checkpoint.architecture.unet)
-            notes += worn.enter_context(networks.changed_by(loras))
+            if loras:
+                shape = checkpoint.architecture.unet
+                networks = Networks(checkpoint.unet, checkpoint.text, shape)
+                notes += worn.enter_context(networks.changed_by(loras))
             hypernetworks = list(self._hypernetworks(uses, notes))
             if hypernetworks:
                 contexts = Contexts(hypernetworks, device.torch)

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 from PIL import Image
 
 from webui.modules.pipeline.canvas import flattened
 from webui.modules.pipeline.img2img import img2img
+from webui.modules.pipeline.pieces import Mesh
 from webui.modules.pipeline.studio import Studio
 from webui.modules.pipeline.upscale import enlarger, upscale
 from webui.modules.types import (
@@ -43,7 +43,7 @@ def draw_in_tiles(
     # 1. The given picture, enlarged and cut.
     large = _enlarged(start, tiles, studio)
     mesh = Mesh.of(large.size, (plan.width, plan.height), tiles.overlap)
-    before = [large.crop(box) for box in mesh.boxes()]
+    before = mesh.cut(large)
     with tempfile.TemporaryDirectory(prefix="atelier-") as folder:
         pieces = _kept(before, Path(folder))
         for index in range(len(plan.seeds)):
@@ -62,78 +62,6 @@ def draw_in_tiles(
             )
             if stopped:
                 return
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Mesh:
-    """Where the pieces of a picture lie.
-
-    Attributes:
-        size: Width and height of the picture.
-        piece: Width and height of a piece.
-        overlap: Pixels over which a piece fades in.
-        tops: Upper edges of the rows.
-        lefts: Left edges of the columns.
-    """
-
-    size: tuple[int, int]
-    piece: tuple[int, int]
-    overlap: int
-    tops: tuple[int, ...]
-    lefts: tuple[int, ...]
-
-    @classmethod
-    def of(cls, size: tuple[int, int], piece: tuple[int, int], overlap: int) -> "Mesh":
-        """Spread pieces evenly so that they cover the picture and share at least ``overlap``."""
-        lefts, tops = (
-            _corners(length, side, overlap) for length, side in zip(size, piece, strict=True)
-        )
-        return cls(size=size, piece=piece, overlap=overlap, tops=tops, lefts=lefts)
-
-    def boxes(self) -> list[tuple[int, int, int, int]]:
-        """Return the pieces row by row as left, top, right, bottom."""
-        wide, high = self.piece
-        return [(x, y, x + wide, y + high) for y in self.tops for x in self.lefts]
-
-    def joined(self, pieces: Sequence[Image.Image]) -> Image.Image:
-        """Join pieces into rows and rows into a picture; each fades in over the one before."""
-        whole = Image.new("RGB", self.size)
-        for row, top in enumerate(self.tops):
-            line = Image.new("RGB", (self.size[0], self.piece[1]))
-            for column, left in enumerate(self.lefts):
-                piece = pieces[row * len(self.lefts) + column]
-                _lay(piece, line, (left, 0), across=self.overlap if left else 0)
-            _lay(line, whole, (0, top), down=self.overlap if top else 0)
-        return whole
-
-
-def _corners(length: int, side: int, overlap: int) -> tuple[int, ...]:
-    if length <= side:
-        return (0,)
-    count = max(2, math.ceil((length - overlap) / (side - overlap)))
-    step = (length - side) / (count - 1)
-    return (*(int(number * step) for number in range(count - 1)), length - side)
-
-
-def _lay(
-    piece: Image.Image,
-    onto: Image.Image,
-    corner: tuple[int, int],
-    *,
-    across: int = 0,
-    down: int = 0,
-) -> None:
-    """Lay a piece onto a picture; so many pixels of its left or upper edge fade in."""
-    wide, high = piece.size
-    onto.paste(piece.crop((across, down, wide, high)), (corner[0] + across, corner[1] + down))
-    if across:
-        ramp = (np.arange(across) * 255 / across).astype(np.uint8)
-        mask = Image.fromarray(np.tile(ramp, (high, 1)))
-        onto.paste(piece.crop((0, 0, across, high)), corner, mask)
-    if down:
-        ramp = (np.arange(down) * 255 / down).astype(np.uint8)
-        mask = Image.fromarray(np.tile(ramp[:, None], (1, wide)))
-        onto.paste(piece.crop((0, 0, wide, down)), corner, mask)
 
 
 def _enlarged(start: Start, tiles: Tiles, studio: Studio) -> Image.Image:
