@@ -43,7 +43,12 @@ FOLDERS: Final = (
     FolderRule(
         kind=ModelKind.VAE,
         folder="models/VAE",
-        extensions=(".safetensors", ".ckpt", ".pt"),
+        extensions=(".safetensors", ".ckpt", ".pt", ".bin"),
+    ),
+    FolderRule(
+        kind=ModelKind.AESTHETIC,
+        folder="models/VAE",
+        extensions=(".safetensors", ".pt", ".bin"),
     ),
     FolderRule(
         kind=ModelKind.LORA,
@@ -66,7 +71,11 @@ FOLDERS: Final = (
         extensions=(".safetensors", ".pt", ".pth"),
     ),
 )
-"""A1111's folders, so that an existing tree can be used as it is."""
+"""A1111's folders, so that an existing tree can be used as it is.
+
+Two kinds may share a folder: a file there belongs to the kind that its tensors say, and one of
+neither kind is a problem of the first.
+"""
 
 ModelFolders = Mapping[ModelKind, tuple[Path, ...]]
 """The folders of each kind; the first is ours to write to."""

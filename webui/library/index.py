@@ -8,7 +8,7 @@ import hashlib
 import json
 import sqlite3
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -235,7 +235,17 @@ class ModelIndex:
                 if (kind is ModelKind.CHECKPOINT and is_vae) or (beside and not is_vae):
                     continue
                 card = _outside(path, root=root, kind=kind)
-                yield self._completed(card, remembered, fresh)
+                completed = self._completed(card, remembered, fresh)
+                others = [] if beside else [other for other in self._sharing(root) if other != kind]
+                told_there = bool(others) and (
+                    self._sharing(root)[0] != kind or _is_of(path, others)
+                )
+                if completed.problem is None or not told_there:
+                    yield completed
+
+    def _sharing(self, root: Path) -> list[ModelKind]:
+        """Return the kinds whose files lie in this folder."""
+        return [kind for kind, roots in self._folders.items() if root in roots]
 
     def _completed(
         self, card: ModelCard, remembered: Mapping[str, sqlite3.Row], fresh: list[_Row]
@@ -332,6 +342,14 @@ def _facts_of_kind(path: Path, kind: ModelKind) -> Facts:
         hint = f"Put it into the folder {_folder_of(facts.kind)}."
         raise UnsupportedModelError(message, hint=hint, value=path.name)
     return facts
+
+
+def _is_of(path: Path, kinds: Collection[ModelKind]) -> bool:
+    """Tell whether a sound file is of one of these kinds."""
+    try:
+        return bool(kinds) and describe(path).kind in kinds
+    except (ModelError, StorageError):
+        return False
 
 
 def _kind_in_words(kind: ModelKind) -> str:

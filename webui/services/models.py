@@ -47,6 +47,11 @@ A1111_UPSCALERS: Final[Mapping[str, str]] = {
 UPSCALER_FOLDERS: Final = ("RealESRGAN", "BSRGAN", "DAT", "SwinIR", "ScuNET")
 """Further folders under ``models`` in which A1111 looks for upscalers."""
 
+A1111_AESTHETIC: Final = (
+    "extensions/stable-diffusion-webui-aesthetic-gradients/aesthetic_embeddings"
+)
+"""Where A1111's extension keeps aesthetic embeddings."""
+
 
 RESERVED: Final = frozenset({"none", "addams"})
 """Aliases that A1111 never takes from a file."""
@@ -113,6 +118,7 @@ def model_folders(folders: Folders) -> ModelFolders:
         found[ModelKind.UPSCALER] += others
     if folders.a1111_home is not None:
         found[ModelKind.LORA] += (folders.a1111_home / "models" / "LyCORIS",)
+        found[ModelKind.AESTHETIC] += (folders.a1111_home / A1111_AESTHETIC,)
     return found
 
 

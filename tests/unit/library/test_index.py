@@ -238,3 +238,32 @@ def test_the_vae_is_chosen_in_a1111s_order(index: ModelIndex, folder: Path) -> N
     with pytest.raises(UnknownNameError, match=r"'gone\.pt'"):
         chosen(index, "gone.pt")
     assert "model.vae.safetensors" not in titles(index)
+
+
+@pytest.fixture
+def shared(tmp_path: Path) -> ModelIndex:
+    """Return an index whose VAE files and aesthetic embeddings lie in one folder."""
+    vaes, others = tmp_path / "VAE", tmp_path / "aesthetic_embeddings"
+    safetensors(vaes / "nice.safetensors", VAE_KEYS)
+    (vaes / "broken.pt").write_bytes(b"\xff" * 100)
+    safetensors(vaes / "style.safetensors", LORA_KEYS)
+    vaes.joinpath("taste.bin").write_bytes(b"\xff")
+    others.mkdir()
+    folders = {ModelKind.VAE: (vaes,), ModelKind.AESTHETIC: (vaes, others)}
+    return ModelIndex(tmp_path / "a.sqlite3", folders)
+
+
+def test_two_kinds_share_a_folder_and_a_file_of_neither_is_a_problem_of_the_first(
+    shared: ModelIndex, tmp_path: Path
+) -> None:
+    safetensors(tmp_path / "aesthetic_embeddings" / "odd.safetensors", VAE_KEYS)
+
+    vaes = {card.record.name: card.problem for card in shared.cards(ModelKind.VAE)}
+    tastes = {card.record.name: card.problem for card in shared.cards(ModelKind.AESTHETIC)}
+
+    assert vaes["nice.safetensors"] is None
+    assert {name for name, problem in vaes.items() if problem} == {
+        "broken.pt", "style.safetensors", "taste.bin",
+    }  # fmt: skip
+    assert set(tastes) == {"odd.safetensors"}
+    assert tastes["odd.safetensors"]
