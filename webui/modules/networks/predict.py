@@ -121,12 +121,26 @@ def encode(vae: Autoencoder, pictures: Tensor, noise: Tensor, device: Device) ->
         ``[batch, 4, height // 8, width // 8]``, float32. One picture is encoded at a time; large
         ones in overlapping tiles, like those of ``decode``.
     """
+    mean, spread = posterior(vae, pictures, device)
+    return mean + spread * noise.to(mean.device)
+
+
+def posterior(vae: Autoencoder, pictures: Tensor, device: Device) -> tuple[Tensor, Tensor]:
+    """Return mean and standard deviation of the latents that the autoencoder thinks possible.
+
+    Args:
+        vae: The autoencoder.
+        pictures: ``[batch, 3, height, width]`` of -1 to 1.
+        device: Where and in which format.
+
+    Returns:
+        Two tensors ``[batch, 4, height // 8, width // 8]``, float32, unscaled.
+    """
     whole = pictures.shape[-1] * pictures.shape[-2] <= WHOLE * CELL * CELL
     encode_one = _encode_piece if whole else _encode_tiled
     parameters = torch.cat([encode_one(vae, one[None], device) for one in pictures])
     mean, log_variance = parameters.chunk(2, dim=1)
-    spread = (log_variance.clamp(*_LOG_VARIANCES) / 2).exp()
-    return mean + spread * noise.to(mean.device)
+    return mean, (log_variance.clamp(*_LOG_VARIANCES) / 2).exp()
 
 
 def _encode_piece(vae: Autoencoder, pictures: Tensor, device: Device) -> Tensor:
