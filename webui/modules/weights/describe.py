@@ -9,6 +9,7 @@ from typing import Any, Final, cast
 from webui.modules.errors import ModelFileError
 from webui.modules.types import ModelKind
 from webui.modules.weights.header import Header, TensorFacts, read_header
+from webui.modules.weights.layout import layout_of
 from webui.modules.weights.small_text import read_small_text
 from webui.modules.weights.upscaler import upscaler_shape
 
@@ -29,6 +30,7 @@ class Facts:
         format: "safetensors", "pickle", "pickle-legacy" or "diffusers".
         tensors: How many there are.
         metadata: Free texts of a safetensors file.
+        layout: A word for the names and shapes; files of one layout fit alike. Empty for a folder.
     """
 
     kind: ModelKind
@@ -36,6 +38,7 @@ class Facts:
     format: str
     tensors: int
     metadata: Mapping[str, str]
+    layout: str = ""
 
 
 def describe(path: Path) -> Facts:
@@ -55,6 +58,7 @@ def describe(path: Path) -> Facts:
         format=header.format,
         tensors=len(header.tensors),
         metadata=header.metadata,
+        layout=layout_of(header.tensors),
     )
 
 
