@@ -169,7 +169,8 @@ def hand_over(command: str, flags: list[str]) -> int:
     line = [str(python()), "-P", "-m", "webui.cli", command, *flags]  # -P: not what lies in cwd
     if command == "test":
         os.chdir(ROOT)
-        line = [str(python()), "-m", "pytest", *flags]
+        cores = ["--numprocesses=auto", "--dist=loadfile"]  # what follows may say otherwise
+        line = [str(python()), "-m", "pytest", *cores, *flags]
         browser = find_chromium()
         print(
             f"Browser tests: {browser or 'no Chromium found; CHROMIUM=path names one'}", flush=True
