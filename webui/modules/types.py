@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Final, Literal
+from typing import ClassVar, Final, Literal
 
 from webui.modules.errors import RangeError, SizeError
 
@@ -403,6 +403,27 @@ class Refiner:
     during: RefinerPass = "second pass"
 
 
+SettingValue = bool | int | float | str
+"""What a setting of an extension can be."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ExtensionUse:
+    """What a drawing asks of one extension.
+
+    Attributes:
+        name: Which extension.
+        settings: All its settings by name.
+        models: The files that it reads: what it calls each, and where it is.
+        told: What infotext says of it, key by key.
+    """
+
+    name: str
+    settings: tuple[tuple[str, SettingValue], ...] = ()
+    models: tuple[tuple[str, ModelRecord], ...] = ()
+    told: tuple[tuple[str, str], ...] = ()
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GenerationPlan:
     """A request after every name and default is settled; running it twice gives equal pixels.
@@ -413,6 +434,7 @@ class GenerationPlan:
         checkpoint: The main model.
         vae: A VAE of its own file; None means the one baked into the checkpoint.
         layers: Add-ons in the order in which they are laid on.
+        plain_words: Names of embeddings that stand in the prompts and are read as mere text.
         prompts: What to draw.
         negative_prompts: What to avoid.
         seeds: Seed of each picture's noise.
@@ -428,12 +450,14 @@ class GenerationPlan:
         start: A picture to start from; None to start from noise.
         hires: A second, larger pass; None for one pass.
         refiner: A checkpoint that takes over on the way.
+        extensions: What extensions do to the prompts, in this order.
         notes: What was settled differently from what was asked, for the person to read.
     """
 
     checkpoint: ModelRecord
     vae: ModelRecord | None = None
     layers: tuple[LayerUse, ...] = ()
+    plain_words: tuple[str, ...] = ()
     prompts: tuple[str, ...]
     negative_prompts: tuple[str, ...]
     seeds: tuple[int, ...]
@@ -449,6 +473,7 @@ class GenerationPlan:
     start: Start | None = None
     hires: Hires | None = None
     refiner: Refiner | None = None
+    extensions: tuple[ExtensionUse, ...] = ()
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -525,3 +550,32 @@ class Picture:
     rgb: bytes
     finished: bool = True
     notes: tuple[str, ...] = ()
+
+
+# ---------------------------------------------------------------- works that draw no pictures
+
+
+Tell = Callable[[int, int, str], None]
+"""Told how far a work is: number, total, and what it is at; stops the work by raising
+``StopDrawing`` (end now, keep what is saved) or ``PauseWork``."""
+
+
+class PauseWork(Exception):  # noqa: N818 - a signal like StopDrawing, not an error
+    """Others wait: a work with ``YIELDS`` saves its state, lets this pass and is begun again."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ConvertPlan:
+    """One model file in another container.
+
+    Attributes:
+        source: The file.
+        to: ``safetensors``, ``pt`` as A1111 reads it, or ``card``, a picture that carries it.
+        target: The new file.
+    """
+
+    YIELDS: ClassVar[bool] = False
+
+    source: ModelRecord
+    to: Literal["safetensors", "pt", "card"]
+    target: Path

@@ -124,6 +124,9 @@ class GenerationRequest:
         start: A picture to start from; None to start from noise.
         hires: A second, larger pass.
         refiner: A checkpoint that takes over on the way.
+        plain_words: Names of embeddings that are not loaded: where they stand in a prompt, they are
+            read as mere text.
+        extensions: By name of the extension, its settings; those left out have their defaults.
         ignore_tags: Lay on none of the files that tags in the prompt call.
         options: A1111 options that hold for this request only (``override_settings``).
         save: Write the pictures to the outputs folder and the history.
@@ -157,6 +160,10 @@ class GenerationRequest:
     start: StartRequest | None = None
     hires: HiresRequest | None = None
     refiner: RefinerRequest | None = None
+    plain_words: tuple[str, ...] = ()
+    extensions: Mapping[str, Mapping[str, Any]] = field(
+        default_factory=dict[str, Mapping[str, Any]]
+    )
     ignore_tags: bool = False
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
     save: bool = True
