@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from itertools import pairwise
+from math import prod
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -194,6 +195,68 @@ def server(told: Mapping[str, Any]) -> Figures:
             running.wait(30)
 
 
+LIBRARY_FILES: Final = 10_000
+"""Files of the library that is measured."""
+
+
+def library(told: Mapping[str, Any]) -> Figures:
+    """A library of ten thousand files: seen for the first time, by a new program, and again."""
+    from webui.library.index import ModelIndex
+
+    root = Path(told["folder"]) / "library"
+    folders = write_library(root, files=LIBRARY_FILES)
+
+    def seconds(index: ModelIndex) -> float:
+        return _seconds(lambda: [index.cards(kind) for kind in folders])
+
+    cold = seconds(ModelIndex(root / "atelier.sqlite3", folders))
+    known = ModelIndex(root / "atelier.sqlite3", folders)
+    warm, again = seconds(known), seconds(known)
+    known.refresh()
+    figures = {"cold s": cold, "warm s": warm, "again s": again, "looked through s": seconds(known)}
+    return {name: round(value, 3) for name, value in figures.items()}
+
+
+def write_library(root: Path, *, files: int) -> dict[ModelKind, tuple[Path, ...]]:
+    """Write files that are all header, a tenth of them VAEs and embeddings, and say where."""
+    shapes = {
+        ModelKind.LORA: {
+            f"lora_unet_down_blocks_{block}_attentions_0_proj_{side}.lora_{end}.weight": size
+            for block in range(3)
+            for side in ("in", "out")
+            for end, size in (("up", (320, 4)), ("down", (4, 320)))
+        },
+        ModelKind.EMBEDDING: {"emb_params": (4, 768)},
+        ModelKind.VAE: {"decoder.mid.block_1.conv1.weight": (4, 4, 3, 3)},
+    }
+    folders = {kind: (root / kind,) for kind in shapes}
+    for number in range(files):
+        kind = {0: ModelKind.EMBEDDING, 1: ModelKind.VAE}.get(number % 20, ModelKind.LORA)
+        folder = root / kind / f"folder {number % 50}"
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / f"file {number}.safetensors"
+        _write_header(path, shapes[kind], {"ss_output_name": f"file {number}"})
+        if number % 4 == 0:
+            path.with_suffix(".json").write_text(json.dumps({"activation text": f"word {number}"}))
+            path.with_suffix(".preview.png").touch()
+    return folders
+
+
+def _write_header(
+    path: Path, shapes: Mapping[str, tuple[int, ...]], metadata: Mapping[str, str]
+) -> None:
+    """Write a safetensors file whose tensors are a hole that takes no room."""
+    header: dict[str, Any] = {"__metadata__": dict(metadata)}
+    end = 0
+    for name, shape in shapes.items():
+        start, end = end, end + 2 * prod(shape)
+        header[name] = {"dtype": "F16", "shape": shape, "data_offsets": [start, end]}
+    text = json.dumps(header).encode()
+    with path.open("wb") as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        file.truncate(8 + len(text) + end)
+
+
 def texts(_told: Mapping[str, Any]) -> Figures:
     """Prompts and settings texts of any shape: milliseconds for 20,000 characters, and growth.
 
@@ -262,6 +325,7 @@ def text_readers() -> dict[str, Callable[[str], object]]:
 
 
 PARTS: Final[Mapping[str, Callable[[Mapping[str, Any]], Figures]]] = {
+    "library": library,
     "texts": texts,
     "roofline": roofline,
     "starter": starter,
