@@ -3,7 +3,7 @@
 import json
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -37,6 +37,31 @@ class Grid:
     told: tuple[tuple[str, str], ...] = ()
 
 
+StripChange = Literal["base", "with", "all", "without"]
+"""What stands at a place of a strip: no add-on, one more than before, all, or all but one."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StripPlace:
+    """One place of a strip that shows what each add-on does.
+
+    Attributes:
+        number: The job's picture that stands here; one picture may stand at several places.
+        change: What is drawn here.
+        kind: Of the add-on that comes or goes here, a value of ``ModelKind``.
+        name: Its name, as the prompt calls it or as its file is called.
+        strength: How strongly it acts, as people write it; empty where it has no strength.
+        against: The job's picture that this one is held against; BLANK for none.
+    """
+
+    number: int
+    change: StripChange
+    kind: str = ""
+    name: str = ""
+    strength: str = ""
+    against: int = BLANK
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sheet:
     """Several plans that are drawn as one job.
@@ -44,12 +69,14 @@ class Sheet:
     Attributes:
         plans: In drawing order.
         grid: How their pictures are shown together; None if they are not.
+        strip: The places of a strip with numbers, in the order in which they are read.
         chained: Each plan but the first starts from the last picture of the plan before.
         notes: What was settled differently from what was asked.
     """
 
     plans: tuple[GenerationPlan, ...]
     grid: Grid | None = None
+    strip: tuple[StripPlace, ...] = ()
     chained: bool = False
     notes: tuple[str, ...] = ()
 

@@ -81,6 +81,7 @@ def _passes(plan: GenerationPlan, index: int) -> Entries:
     yield "Lora hashes", _hashes(plan, ModelKind.LORA)
     yield from _levels(first)
     yield "TI hashes", _hashes(plan, ModelKind.EMBEDDING)
+    yield "Plain words", "\n".join(plan.plain_words)
     yield from _texts(plan)
     if start:
         yield "Noise multiplier", when(start.noise_multiplier, said=start.noise_multiplier != 1)

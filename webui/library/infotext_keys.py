@@ -102,7 +102,7 @@ _OTHER_KEYS: Final = frozenset(
         "Noise multiplier", "Resize mode", "Mask blur", "Mask blur-1", "Mask blur-2",
         "Mask rounding", "Soft inpainting enabled", "Hires upscale", "Hires upscaler",
         "Hires steps", "Refiner", "Refiner switch at", "First pass size-1", "First pass size-2",
-        "Init image hash", "Hypernet", "Hypernet strength",
+        "Init image hash", "Hypernet", "Hypernet strength", "Plain words",
     }
 )  # fmt: skip
 
@@ -123,6 +123,8 @@ def fields_of_request(parsed: Parsed) -> dict[str, Any]:
         fields["seed_resize_from"] = pair(parsed, "Seed resize from")
     if vae := wording(parsed, "VAE"):
         fields["vae"] = vae
+    if words := wording(parsed, "Plain words"):
+        fields["plain_words"] = tuple(words.split("\n"))
     name, hash_ = wording(parsed, "Model"), wording(parsed, "Model hash")
     if name or hash_:
         fields["checkpoint"] = f"{name} [{hash_}]" if name and hash_ else name or hash_

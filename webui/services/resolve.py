@@ -96,6 +96,7 @@ def resolve(
     )
     plan = with_tiles(plan, request, options=own, models=house.models, limits=limits)
     plan = _with_further_models(plan, request, own, house)
+    plan = replace(plan, plain_words=request.plain_words)
     return with_notes(with_layers(plan, house.models, ignore_tags=request.ignore_tags))
 
 

@@ -1,9 +1,10 @@
 """The add-ons that a wish asks for: tags in its prompt, options, and embeddings by their names."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from webui.library.cards import ModelCard
 from webui.modules.errors import ModelError, UnknownNameError
 from webui.modules.text.learned import LearnedWords
 from webui.modules.text.prompt import Tag, take_tags
@@ -31,6 +32,7 @@ class _Found:
 
     layers: tuple[LayerUse, ...]
     notes: tuple[str, ...]
+    plain: tuple[str, ...] = ()
 
 
 def with_options(prompt: str, options: Options) -> str:
@@ -51,29 +53,45 @@ def with_layers(
     An add-on that is not there is told in the notes; the picture is drawn without it, as in A1111.
 
     Args:
-        plan: Everything else is settled.
+        plan: Everything else is settled; its plain words are those that were asked for.
         models: Where they are looked for.
         ignore_tags: Leave out what tags call; embeddings are words and stay.
     """
 
     def of_texts(prompt: str, negative: str) -> _Found:
-        return _of_texts("" if ignore_tags else prompt, (prompt, negative), models)
+        calling = "" if ignore_tags else prompt
+        return _of_texts(calling, (prompt, negative), models, plain=plan.plain_words)
 
     found = of_texts(plan.prompts[0], plan.negative_prompts[0])
-    notes, hires = found.notes, plan.hires
+    notes, plain, hires = found.notes, found.plain, plan.hires
     if hires is not None:
         again = of_texts(hires.prompts[0], hires.negative_prompts[0])
         if again.layers != found.layers:
             hires = replace(hires, layers=again.layers)
         notes = tuple(dict.fromkeys((*notes, *again.notes)))
-    return replace(plan, layers=found.layers, hires=hires, notes=(*plan.notes, *notes))
+        plain = tuple(dict.fromkeys((*plain, *again.plain)))
+    return replace(
+        plan,
+        layers=found.layers,
+        plain_words=plain,
+        hires=hires,
+        notes=(*plan.notes, *notes),
+    )
 
 
-def _of_texts(prompt: str, texts: Iterable[str], models: Models) -> _Found:
+def _of_texts(
+    prompt: str, texts: Iterable[str], models: Models, *, plain: Collection[str]
+) -> _Found:
     notes: list[str] = []
     tags = [tag for tag in take_tags(prompt)[1] if tag.kind in KINDS]
-    layers = [*_of_tags(tags, models, notes), *_embeddings(texts, models, notes)]
-    return _Found(layers=tuple(layers), notes=tuple(notes))
+    named = _named_embeddings(texts, models)
+    learned = [card for card in named if card.record.stem not in plain]
+    layers = [*_of_tags(tags, models, notes), *_embeddings(learned, models, notes)]
+    return _Found(
+        layers=tuple(layers),
+        notes=tuple(notes),
+        plain=tuple(card.record.stem for card in named if card not in learned),
+    )
 
 
 def _of_tags(tags: Sequence[Tag], models: Models, notes: list[str]) -> Iterator[LayerUse]:
@@ -123,7 +141,7 @@ def _numbers(tag: Tag) -> tuple[float, float, int] | None:
     return text, unet, rank
 
 
-def _embeddings(texts: Iterable[str], models: Models, notes: list[str]) -> Iterator[LayerUse]:
+def _named_embeddings(texts: Iterable[str], models: Models) -> list[ModelCard]:
     """Find embeddings by their names, in the order of the texts."""
     listed = models.add_ons(ModelKind.EMBEDDING)
     # A sound file goes before a broken one of its name; a picture is as a rule a mere preview.
@@ -131,11 +149,15 @@ def _embeddings(texts: Iterable[str], models: Models, notes: list[str]) -> Itera
     sound = [card for card in listed if not card.problem]
     cards = {card.record.stem: card for card in (*broken, *sound)}
     if not cards:
-        return
+        return []
     words = LearnedWords((name, 1) for name in cards)
     named = dict.fromkeys(name for text in texts for name in words.named_in(take_tags(text)[0]))
-    for name in named:
-        card = cards[name]
+    return [cards[name] for name in named]
+
+
+def _embeddings(cards: Iterable[ModelCard], models: Models, notes: list[str]) -> Iterator[LayerUse]:
+    for card in cards:
+        name = card.record.stem
         if card.problem:
             notes.append(f"The embedding {name} was left out: {card.problem.message}")
             continue

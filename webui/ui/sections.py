@@ -3,13 +3,16 @@
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import fields, is_dataclass
-from typing import Any
+from typing import Any, Final, cast
 
 import gradio as gr
 from gradio.blocks import Block
 
 from webui.modules.errors import RangeError
 from webui.modules.sampling.catalogue import find_sampler, find_scheduler
+
+SEVERAL: Final = frozenset({"seed_resize_from", "plain_words"})
+"""Fields of a request that hold several values."""
 
 Updates = dict[Block, Any]
 """What an event sends back to the page: a change for each component it touches."""
@@ -85,5 +88,5 @@ def override(entry: str) -> tuple[str, Any]:
         value: Any = json.loads(text)
     except ValueError:
         value = text.strip()
-    sides = name.strip() == "seed_resize_from"
-    return name.strip(), tuple(value) if sides else value
+    several = name.strip() in SEVERAL and isinstance(value, list)
+    return name.strip(), tuple(cast("list[Any]", value)) if several else value

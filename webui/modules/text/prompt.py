@@ -13,7 +13,7 @@ length of the text.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Final
@@ -384,14 +384,33 @@ def take_tags(prompt: str) -> tuple[str, list[Tag]]:
 
     A tag is ``<``, a word, ``:`` and all up to the next ``>``; where there is none, nothing is.
     """
+    kept: list[str] = []
     tags: list[Tag] = []
+    place = 0
+    for start, end, tag in _tags(prompt):
+        kept.append(prompt[place:start])
+        tags.append(tag)
+        place = end
+    return "".join([*kept, prompt[place:]]), tags
+
+
+def without_tags(prompt: str, unwanted: Callable[[Tag], bool]) -> str:
+    """Return the prompt without some of its tags; the others stay as they are written."""
     kept: list[str] = []
     place = 0
+    for start, end, tag in _tags(prompt):
+        if unwanted(tag):
+            kept.append(prompt[place:start])
+            place = end
+    return "".join([*kept, prompt[place:]])
+
+
+def _tags(prompt: str) -> Iterator[tuple[int, int, Tag]]:
+    """Yield where each tag begins and ends, and what it says."""
+    place = 0
     while (head := _TAG_HEAD.search(prompt, place)) and (end := prompt.find(">", head.end())) >= 0:
-        kept.append(prompt[place : head.start()])
-        tags.append(_tag(head[1], prompt[head.end() : end]))
+        yield head.start(), end + 1, _tag(head[1], prompt[head.end() : end])
         place = end + 1
-    return "".join([*kept, prompt[place:]]), tags
 
 
 def _tag(kind: str, inside: str) -> Tag:
