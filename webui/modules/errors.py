@@ -10,6 +10,7 @@
     │   ├── UnknownNameError        a sampler, schedule, checkpoint, VAE ... that is not there
     │   │   └── UnknownPictureError     no such picture, or not this person's
     │   ├── UnsupportedError        a wish that this program does not fulfil
+    │   ├── NothingToLeaveOutError  a comparison of add-ons without any add-on
     │   ├── PictureError            an uploaded picture that cannot be read
     │   └── InfotextError           a text of settings that cannot be read
     ├── ModelError              a model file
@@ -95,6 +96,12 @@ class UnsupportedError(RequestError):
     """A wish that this program does not fulfil, such as a script of another one."""
 
     code = "request.unsupported"
+
+
+class NothingToLeaveOutError(RequestError):
+    """A picture whose add-ons shall be compared uses none."""
+
+    code = "request.nothing_to_leave_out"
 
 
 class PictureError(RequestError):

@@ -110,7 +110,21 @@ class UpscaleRequest:
     tiles: TilesRequest = field(default_factory=TilesRequest)
 
 
-ScriptRequest = PlotRequest | MatrixRequest | ListRequest | LoopbackRequest | UpscaleRequest
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AblationRequest:
+    """Ablation strip: the same picture with one add-on after the other, and with all but one.
+
+    Attributes:
+        each_alone: Also draw all but one, for each add-on.
+    """
+
+    kind: Literal["ablation"] = "ablation"
+    each_alone: bool = True
+
+
+ScriptRequest = (
+    PlotRequest | MatrixRequest | ListRequest | LoopbackRequest | UpscaleRequest | AblationRequest
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

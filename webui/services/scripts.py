@@ -1,12 +1,13 @@
 """Several wishes as one job: which script, whose seeds, where each picture stands in the grid."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from random import Random
 
 from webui.jobs.plans import BLANK, Grid, Sheet
 from webui.modules.errors import LimitError
 from webui.modules.types import GenerationPlan
+from webui.services.ablation import Settle, ablation
 from webui.services.requests import GenerationRequest
 from webui.services.resolve import SEEDS
 from webui.services.script_loopback import loopback
@@ -14,6 +15,7 @@ from webui.services.script_plot import plot
 from webui.services.script_prompts import listed, matrix
 from webui.services.script_requests import (
     MOST_WISHES,
+    AblationRequest,
     ListRequest,
     LoopbackRequest,
     MatrixRequest,
@@ -24,8 +26,7 @@ from webui.services.script_requests import (
 )
 from webui.services.script_upscale import enlarged
 
-Settle = Callable[[GenerationRequest, Random], GenerationPlan]
-"""Turns a wish into a plan with what holds now."""
+__all__ = ["Settle", "sheet"]
 
 
 def sheet(
@@ -43,6 +44,8 @@ def sheet(
         RequestError: If a value is unknown or outside its range; the message names it.
         LimitError: If there would be more pictures than anybody means.
     """
+    if isinstance(script, AblationRequest):
+        return ablation(request, script, settle=settle, random=random)
     match script:
         case PlotRequest():
             wished = plot(_seeded(request, random, when=not script.keep_random_seeds), script)
