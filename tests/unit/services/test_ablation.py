@@ -30,8 +30,6 @@ from webui.services.scripts import sheet
 
 TAGS = ("<lora:thin:0.8>", "<hypernet:hyper:1>", "<lora:thick:1:0.5><lora:gone:1>")
 PROMPT = "a tiny-word cat {}, red{} sky {}".format(*TAGS)
-    "a tiny-word cat <lora:thin:0.8>, red<hypernet:hyper:1> sky <lora:thick:1:0.5><lora:gone:1>"
-)
 
 
 def record(kind: ModelKind, name: str) -> ModelRecord:
