@@ -337,7 +337,7 @@ def test_test_ends_with_the_exit_code_of_pytest(ready: Path, wheels: Path) -> No
     done = run(ready, "test", "-k", "x", PIP_NO_INDEX="1", PIP_FIND_LINKS=str(wheels))
 
     assert done.returncode == 5
-    assert "pytest was given ['-k', 'x']" in done.stdout
+    assert "'--dist=loadfile', '-k', 'x']" in done.stdout
     assert "Browser tests: " in done.stdout
 
 
