@@ -1,8 +1,15 @@
-"""What the denoising network is told: encoded texts, made by text and read by sampling."""
+"""What the denoising network is told: encoded texts, made by text and read by sampling.
 
+And what a conditioning step sees of a prompt that it may change on the way there.
+"""
+
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from torch import Tensor
+
+from webui.modules.types import ExtensionUse
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,3 +57,62 @@ class Conditioning:
     wanted: tuple[PictureText, ...]
     unwanted: tuple[TimedEncoding, ...]
     empty: Tensor
+
+
+# A step of somebody else on the way ---------------------------------------------------------------
+
+
+class TextCopy(Protocol):
+    """A copy of the text encoder to train: nothing that is done to it reaches the original."""
+
+    def parameters(self) -> Sequence[Tensor]:
+        """Return the copy's weights, in float32, ready for an optimiser."""
+        ...
+
+    def states(self, tokens: Tensor, skip: int) -> Tensor:
+        """Return ``[texts, 77, width]`` as the original would, with gradients."""
+        ...
+
+    def pooled(self, tokens: Tensor) -> Tensor:
+        """Return ``[texts, width]``: the last layer, normalised, where each text ends."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TextChunk:
+    """One chunk of a prompt after the text encoder, before its words are weighted.
+
+    Attributes:
+        tokens: ``[1, 77]``; numbers behind the vocabulary are learned words.
+        states: ``[1, 77, width]``, float32: what the text encoder says.
+        skip: Which of its layers that is, counted from the end; 1 is the last.
+        copy: Makes a copy of the text encoder to train.
+        tokens_of: Returns the first 77 tokens ``[1, 77]`` of a plain text.
+        names: Returns the names of the tensors in a file that the settings name.
+        read: Returns a tensor by file and name, in float32, where the text encoder computes.
+    """
+
+    tokens: Tensor
+    states: Tensor
+    skip: int
+    copy: Callable[[], TextCopy]
+    tokens_of: Callable[[str], Tensor]
+    names: Callable[[str], Sequence[str]]
+    read: Callable[[str, str], Tensor]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reworked:
+    """What a step has made of a chunk.
+
+    Attributes:
+        states: ``[1, 77, width]``, float32.
+        notes: What the person should know.
+    """
+
+    states: Tensor
+    notes: tuple[str, ...] = ()
+
+
+ConditioningStep = Callable[[ExtensionUse, TextChunk], Reworked]
+"""Changes what the text encoder says of one chunk of a prompt, as an extension's use asks."""

@@ -1,18 +1,21 @@
 """What is loaded now: the checkpoints of a plan and perhaps a VAE; swapped for another plan."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 import psutil
 import torch
 
+from webui.modules.conditioning import ConditioningStep
 from webui.modules.device import Device
 from webui.modules.errors import ModelFileError, OutOfMemoryError
 from webui.modules.layers.stack import Wardrobe
 from webui.modules.networks.checkpoint import Autoencoder, Checkpoint, load_checkpoint, load_vae
 from webui.modules.pipeline.dressing import Dressing
 from webui.modules.pipeline.img2img import img2img
+from webui.modules.pipeline.reworking import Reworking, no_steps
 from webui.modules.pipeline.studio import Studio
 from webui.modules.pipeline.tiles import draw_in_tiles
 from webui.modules.pipeline.txt2img import txt2img
@@ -23,10 +26,17 @@ ROOM: Final = 2.0
 
 
 class Engine:
-    """Owns the loaded weights; one per worker process."""
+    """Owns the loaded weights; one per worker process.
 
-    def __init__(self, device: Device) -> None:
+    Args:
+        device: Where and in which number format everything runs.
+        step: Carries out what extensions do to prompts.
+    """
+
+    def __init__(self, device: Device, step: ConditioningStep = no_steps) -> None:
         self._device = device
+        self._step = step
+        self._reworking = Reworking(step, ())
         self._checkpoints: dict[Path, Checkpoint] = {}
         self._vae: tuple[ModelRecord, Autoencoder] | None = None
         self._dressing = Dressing(Wardrobe(), device)
@@ -46,20 +56,25 @@ class Engine:
         """
         try:
             self._keep_only({record.path for record in _checkpoints_of(plan)})
+            self._reworking = Reworking(self._step, plan.extensions)
             with self._dressing.wearing(plan.layers):
-                studio = self._lay_out(plan.checkpoint, plan.vae)
-                if plan.start is None:
-                    yield from txt2img(plan, studio, observe)
-                elif plan.start.tiles:
-                    yield from draw_in_tiles(plan, plan.start, plan.start.tiles, studio, observe)
-                else:
-                    yield from img2img(plan, plan.start, studio, observe)
+                for picture in self._drawn(plan, observe):
+                    yield replace(picture, notes=(*picture.notes, *self._reworking.notes))
         except (torch.OutOfMemoryError, MemoryError) as error:
             raise _too_large(plan) from error
         except RuntimeError as error:
             if "not enough memory" not in str(error) and "can't allocate" not in str(error):
                 raise
             raise _too_large(plan) from error
+
+    def _drawn(self, plan: GenerationPlan, observe: Observer) -> Iterator[Picture]:
+        studio = self._lay_out(plan.checkpoint, plan.vae)
+        if plan.start is None:
+            yield from txt2img(plan, studio, observe)
+        elif plan.start.tiles:
+            yield from draw_in_tiles(plan, plan.start, plan.start.tiles, studio, observe)
+        else:
+            yield from img2img(plan, plan.start, studio, observe)
 
     def load(self, record: ModelRecord) -> Checkpoint:
         """Return the checkpoint, read from its file unless it is in memory; forget all others.
@@ -70,8 +85,8 @@ class Engine:
         self._keep_only({record.path})
         return self._load(record)
 
-    def unload(self) -> None:
-        """Forget all weights."""
+    def release(self) -> None:
+        """Forget all weights, so that another work has the memory."""
         self._vae = None
         self._keep_only(set())
 
@@ -86,6 +101,7 @@ class Engine:
             others=self._lay_out,
             wearing=self._dressing.wearing,
             laid=laid,
+            reworking=self._reworking,
         )
 
     def _load(self, record: ModelRecord) -> Checkpoint:

@@ -222,7 +222,12 @@ class Pass:
     def _painter(self, studio: Studio) -> Painter:
         """Tell a studio's network the texts, encoded by its own text encoder."""
         checkpoint, device = studio.checkpoint, studio.device
-        encoder = TextEncoder(TextPredictor(checkpoint, device), self.plan.text, studio.laid.words)
+        encoder = TextEncoder(
+            TextPredictor(checkpoint, device),
+            self.plan.text,
+            studio.laid.words,
+            studio.reworking.of(checkpoint, device),
+        )
         conditioning = encoder.condition(
             [take_tags(prompt)[0] for prompt in self.prompts],
             self.negative_prompts,

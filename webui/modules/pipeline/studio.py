@@ -9,6 +9,7 @@ from webui.modules.layers.stack import Laid
 from webui.modules.networks.checkpoint import Autoencoder, Checkpoint
 from webui.modules.networks.tiling import joined_edges
 from webui.modules.networks.token_merging import merged_tokens
+from webui.modules.pipeline.reworking import Reworking
 from webui.modules.types import PIXELS_PER_LATENT, GenerationPlan, LayerUse, ModelRecord
 
 
@@ -24,6 +25,7 @@ class Studio:
             laid aside for it, so that it must be asked for again before it is used again.
         wearing: Lets main models that are laid out in the block wear these add-ons instead.
         laid: The add-ons that the main model wears.
+        reworking: What extensions do to prompts.
     """
 
     checkpoint: Checkpoint
@@ -32,6 +34,7 @@ class Studio:
     others: "Callable[[ModelRecord, ModelRecord | None], Studio]"
     wearing: Callable[[Sequence[LayerUse]], AbstractContextManager[None]]
     laid: Laid
+    reworking: Reworking
 
 
 @contextmanager

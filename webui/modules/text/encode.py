@@ -15,16 +15,32 @@ Layer = Callable[[Tensor, int], Tensor]
 """CLIP: takes tokens ``[texts, 77]`` and which layer from the end, 1 being the last; returns
 ``[texts, 77, width]`` in float32, through the final normalisation."""
 
+Rework = Callable[[Tensor, Tensor, int], Tensor]
+"""Changes what CLIP says of one chunk: takes its tokens ``[1, 77]``, the states ``[1, 77, width]``
+and their layer; returns other states."""
+
 
 class TextEncoder:
-    """CLIP with A1111's rules around it."""
+    """CLIP with A1111's rules around it.
+
+    Args:
+        layer: CLIP itself.
+        rules: How prompts are read.
+        learned: Words that stand for vectors of their own.
+        rework: Changes what CLIP says of the prompts; never of negative prompts or empty chunks.
+    """
 
     def __init__(
-        self, layer: Layer, rules: TextRules, learned: LearnedWords = NONE_LEARNED
+        self,
+        layer: Layer,
+        rules: TextRules,
+        learned: LearnedWords = NONE_LEARNED,
+        rework: Rework | None = None,
     ) -> None:
         self._layer = layer
         self._rules = rules
         self._learned = learned
+        self._rework = rework
 
     @torch.inference_mode()
     def condition(
@@ -38,10 +54,11 @@ class TextEncoder:
             clock: How many calls of the network there will be, for ``[a:b:when]``.
         """
         known: dict[str, TimedEncoding] = {}
+        reworked: dict[str, TimedEncoding] = {} if self._rework else known
         wanted: list[PictureText] = []
         for prompt in prompts:
             parts = split_and(prompt)
-            encodings = tuple(self._timed(text, clock, known) for text, _ in parts)
+            encodings = tuple(self._timed(text, clock, reworked, self._rework) for text, _ in parts)
             wanted.append(PictureText(encodings, tuple(weight for _, weight in parts)))
         return Conditioning(
             wanted=tuple(wanted),
@@ -49,16 +66,22 @@ class TextEncoder:
             empty=self.encode([""])[0],
         )
 
-    def _timed(self, text: str, clock: Clock, known: dict[str, TimedEncoding]) -> TimedEncoding:
+    def _timed(
+        self,
+        text: str,
+        clock: Clock,
+        known: dict[str, TimedEncoding],
+        rework: Rework | None = None,
+    ) -> TimedEncoding:
         """Encode each text that a prompt becomes; equal prompts of a batch are encoded once."""
         if text not in known:
             times = timeline(text, clock)
-            rows = self.encode([timed.text for timed in times])
+            rows = self.encode([timed.text for timed in times], rework)
             known[text] = TimedEncoding(tuple(timed.until for timed in times), rows)
         return known[text]
 
     @torch.inference_mode()
-    def encode(self, texts: Sequence[str]) -> Tensor:
+    def encode(self, texts: Sequence[str], rework: Rework | None = None) -> Tensor:
         """Return ``[texts, tokens, width]`` in 32 bits; tokens are 77 for each chunk.
 
         A text with fewer chunks than another is filled up with empty ones. Texts that are encoded
@@ -72,13 +95,21 @@ class TextEncoder:
             [table[text][place] if place < len(table[text]) else EMPTY for text in texts]
             for place in range(length)
         ]
-        return torch.cat([self._encode_chunks(column) for column in columns], dim=1)
+        return torch.cat([self._encode_chunks(column, rework) for column in columns], dim=1)
 
-    def _encode_chunks(self, column: Sequence[Chunk]) -> Tensor:
-        """Encode one chunk of each text: ``[texts, 77, width]``."""
+    def _encode_chunks(self, column: Sequence[Chunk], rework: Rework | None) -> Tensor:
+        """Encode one chunk of each text: ``[texts, 77, width]``; each is reworked by itself."""
         tokens = torch.tensor([chunk.tokens for chunk in column])
         weights = torch.tensor([chunk.weights for chunk in column])
         states = self._layer(tokens, self._rules.clip_skip)
+        if rework:
+            rows = zip(column, tokens.split(1), states.split(1), strict=True)
+            states = torch.cat(
+                [
+                    said if chunk == EMPTY else rework(told, said, self._rules.clip_skip)
+                    for chunk, told, said in rows
+                ]
+            )
         return emphasise(states, weights.to(states.device), self._rules.emphasis)
 
 
