@@ -91,6 +91,12 @@ class LayerUse:
         text_weight: How strongly a LoRA acts on the text encoder.
         rank: Use only so many of a LoRA's dimensions; 0 for all.
         shorthash: 12 hex digits that A1111 tells files apart by.
+        blocks: Factors on a LoRA's weight by block, such as ``IN04``; 1 for blocks not named.
+            ``BASE`` is the text encoder and what lies in no block.
+        start: From when on it acts on the denoising network: up to 1 a share of the steps, above
+            a number of steps.
+        stop: Until when; 1 is the end.
+        told: The person knows already how much of it fits.
     """
 
     model: ModelRecord
@@ -99,6 +105,10 @@ class LayerUse:
     text_weight: float = 1.0
     rank: int = 0
     shorthash: str = ""
+    blocks: tuple[tuple[str, float], ...] = ()
+    start: float = 0.0
+    stop: float = 1.0
+    told: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -570,12 +580,12 @@ class ConvertPlan:
 
     Attributes:
         source: The file.
-        to: ``safetensors``, ``pt`` as A1111 reads it, or ``card``, a picture that carries it.
+        to: Which container.
         target: The new file.
     """
 
     YIELDS: ClassVar[bool] = False
 
     source: ModelRecord
-    to: Literal["safetensors", "pt", "card"]
+    to: Literal["safetensors"]
     target: Path
