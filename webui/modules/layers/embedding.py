@@ -33,7 +33,7 @@ class Embedding:
 
 
 def read_embedding(path: Path, name: str) -> Embedding:
-    """Read an embedding of A1111 (.pt, .safetensors), diffusers (.bin) or SDXL's pair.
+    """Read an embedding of A1111 (.pt, .safetensors, a card), diffusers (.bin) or SDXL's pair.
 
     Args:
         path: The file.

@@ -8,21 +8,20 @@ from dataclasses import dataclass
 from math import prod
 from typing import Final
 
-from webui.modules.layers.names import Layer, layer_table, split
+from webui.modules.layers.names import Layer, layer_table
 from webui.modules.types import ModelKind
 from webui.modules.weights.architecture import VAE, UNetShape
 from webui.modules.weights.describe import UNET
 from webui.modules.weights.header import TensorFacts
 from webui.modules.weights.keymap import unet_names
+from webui.modules.weights.lora_parts import BUNDLE, split
+from webui.modules.weights.text_layouts import TABLE, text_layers
 
 Facts = Mapping[str, TensorFacts]
 Shape = tuple[int, ...]
 
-TEXT: Final = "cond_stage_model.transformer."
-TABLE: Final = "embeddings.token_embedding.weight"
 CONTEXT: Final = "attn2.to_k.weight"
 QUERY: Final = "attn1.to_q.weight"
-BUNDLE: Final = "bundle_emb."
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +63,14 @@ def _lora(tensors: Facts, checkpoint: Facts, shape: UNetShape) -> Fit:
         (layer.path for layer in weights if layer.network == "unet"),
         (layer.path for layer in weights if layer.network == "text"),
         shape,
+        (layer.path for layer in weights if layer.network == "text2"),
     )
+    widths = _text_widths(checkpoint)
     parts: dict[str, dict[str, Shape]] = {}
     used = 0
     for name, facts in tensors.items():
         if name.startswith(BUNDLE):
-            used += facts.shape[-1:] == _text_width(checkpoint)
+            used += facts.shape[-1:] in widths
         elif found := split(name):
             parts.setdefault(found[0], {})[found[1]] = tuple(facts.shape)
     unknown, unfit = 0, 0
@@ -95,10 +96,8 @@ def _weights(checkpoint: Facts, shape: UNetShape) -> dict[Layer, Shape]:
     }
     ours = unet_names(unet, shape)
     found = {Layer("unet", ours[name].removesuffix(".weight")): size for name, size in unet.items()}
-    for name, facts in checkpoint.items():
-        if name.startswith(TEXT) and name.endswith(".weight"):
-            path = name.removeprefix(TEXT).removeprefix("text_model.").removesuffix(".weight")
-            found[Layer("text", path)] = tuple(facts.shape)
+    for encoder, layers in text_layers(checkpoint).items():
+        found |= {Layer(encoder, path): size for path, size in layers.items()}
     return found
 
 
@@ -123,18 +122,21 @@ def _takes(parts: Mapping[str, Shape], weight: Shape) -> bool:
 
 
 def _embedding(tensors: Facts, checkpoint: Facts, _shape: UNetShape) -> Fit:
-    width = _text_width(checkpoint)
-    used = sum(facts.shape[-1:] == width for facts in tensors.values())
+    """Count vectors as wide as those of a text encoder; SDXL's pair needs both."""
+    widths = _text_widths(checkpoint)
+    used = sum(facts.shape[-1:] in widths for facts in tensors.values())
+    if used and len(widths) > 1 and len({facts.shape[-1:] for facts in tensors.values()}) == 1:
+        return Fit(0, len(tensors), "vectors for one text encoder where there are two")
     wide = sorted({facts.shape[-1] for facts in tensors.values() if facts.shape})
-    why = "" if used else f"vectors of {wide} numbers where the text encoder has {list(width)}"
+    has = " and ".join(str(width[0]) for width in widths)
+    why = "" if used else f"vectors of {wide} numbers where the text encoder has {has or 'none'}"
     return Fit(used, len(tensors), why)
 
 
-def _text_width(checkpoint: Facts) -> Shape:
-    for name, facts in checkpoint.items():
-        if name.startswith(TEXT) and name.endswith(TABLE):
-            return tuple(facts.shape[-1:])
-    return ()
+def _text_widths(checkpoint: Facts) -> tuple[Shape, ...]:
+    """Return how many numbers a word has in each text encoder."""
+    encoders = text_layers(checkpoint).values()
+    return tuple(layers[TABLE][-1:] for layers in encoders if TABLE in layers)
 
 
 def _hypernetwork(tensors: Facts, checkpoint: Facts, _shape: UNetShape) -> Fit:
@@ -152,8 +154,8 @@ def _hypernetwork(tensors: Facts, checkpoint: Facts, _shape: UNetShape) -> Fit:
 
 
 def _aesthetic(tensors: Facts, checkpoint: Facts, _shape: UNetShape) -> Fit:
-    width = _text_width(checkpoint)
-    used = sum(facts.shape[-1:] == width for facts in tensors.values())
+    widths = _text_widths(checkpoint)
+    used = sum(facts.shape[-1:] in widths for facts in tensors.values())
     return Fit(used, len(tensors), "" if used else "another width than the text encoder's")
 
 

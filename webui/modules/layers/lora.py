@@ -9,19 +9,16 @@ from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 import torch
 from torch import Tensor, nn
 
 from webui.modules.errors import ModelFileError, UnsupportedModelError
 from webui.modules.layers.deltas import Parts, delta, method_of
-from webui.modules.layers.names import Layer, layer_table, split
+from webui.modules.layers.names import Layer, layer_table
 from webui.modules.weights.architecture import UNetShape
+from webui.modules.weights.lora_parts import BUNDLE, split
 from webui.modules.weights.read import open_tensors
-
-BUNDLE: Final = "bundle_emb."
-"""Tensors with this prefix are embeddings that lie in the same file."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

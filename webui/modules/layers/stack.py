@@ -105,7 +105,7 @@ class Wardrobe:
             return read_embedding(path, "")
 
         for use, embedding in self._read_all(ModelKind.EMBEDDING, uses, read, notes):
-            yield Embedding(name=use.model.stem, vectors=embedding.vectors)
+            yield Embedding(name=use.name or use.model.stem, vectors=embedding.vectors)
 
     def _read_all(
         self,

@@ -38,7 +38,11 @@ from webui.modules.weights.read import TensorReader, open_tensors
 Autoencoder = AutoencoderKL
 """The autoencoder as the other rooms know it."""
 
-DRAWABLE: Final = ("sd1", "sd1-inpainting", "sd1-instruct")
+DRAWABLE: Final = frozenset(
+    family + prediction
+    for family in ("sd1", "sd1-inpainting", "sd1-instruct")
+    for prediction in ("", "-v")
+)
 """Families that this program draws with."""
 
 
@@ -106,7 +110,8 @@ def load_vae(path: Path, device: Device) -> AutoencoderKL:
 
 def _load_file(record: ModelRecord, device: Device) -> Checkpoint:
     """Read the single-file layout of the LDM code."""
-    shape = derive(read_header(record.path).tensors, record.config)
+    header = read_header(record.path)
+    shape = derive(header.tensors, record.config, header.metadata)
     source = record.path.name
     # Opened anew for each network, so that pages of the file that are done with do not add up.
     with open_tensors(record.path) as file:

@@ -15,7 +15,7 @@ from typing import Any, Final, Literal, cast
 import yaml
 
 from webui.modules.errors import ModelConfigError, UnsupportedModelError
-from webui.modules.weights.describe import UNET
+from webui.modules.weights.families import UNET, predicts_velocity
 from webui.modules.weights.header import TensorFacts
 from webui.modules.weights.small_text import read_small_text
 
@@ -106,12 +106,17 @@ class Architecture:
     beta_end: float = 0.012
 
 
-def derive(tensors: Mapping[str, TensorFacts], config: Path | None) -> Architecture:
+def derive(
+    tensors: Mapping[str, TensorFacts],
+    config: Path | None,
+    metadata: Mapping[str, str] | None = None,
+) -> Architecture:
     """Return the shape of the SD1-family checkpoint with these tensors.
 
     Args:
         tensors: Facts by name, in the LDM layout.
-        config: The yaml beside the file; None if there is none.
+        config: The yaml beside the file, which goes before the file's own words; None for none.
+        metadata: The file's texts, one of which may say what the network predicts.
 
     Raises:
         UnsupportedModelError: If a network is missing or of an unknown make.
@@ -123,7 +128,7 @@ def derive(tensors: Mapping[str, TensorFacts], config: Path | None) -> Architect
             unet=derive_unet(tensors, _part(told, "unet_config")),
             vae=derive_vae(tensors, _part(told, "first_stage_config"), prefix=VAE),
             text=_derive_text(tensors),
-            prediction=_prediction(tensors, told),
+            prediction=_prediction(tensors, told, metadata or {}),
             scale=_number(told, "scale_factor", 0.18215),
             timesteps=int(_number(told, "timesteps", 1000)),
             beta_start=_number(told, "linear_start", 0.00085),
@@ -251,10 +256,12 @@ def _heads(widths: list[int], told: Mapping[str, Any]) -> tuple[int, ...]:
     return (_whole(told, "num_heads", 8),) * len(widths)
 
 
-def _prediction(tensors: Mapping[str, TensorFacts], told: Mapping[str, Any]) -> Prediction:
-    if told.get("parameterization") == "v" or "v_pred" in tensors:
-        return "v"
-    return "epsilon"
+def _prediction(
+    tensors: Mapping[str, TensorFacts], told: Mapping[str, Any], metadata: Mapping[str, str]
+) -> Prediction:
+    if "parameterization" in told:
+        return "v" if told["parameterization"] == "v" else "epsilon"
+    return "v" if "v_pred" in tensors or predicts_velocity(metadata) else "epsilon"
 
 
 def _count(tensors: Mapping[str, TensorFacts], pattern: str) -> int:

@@ -1,23 +1,34 @@
 """What a file is, from the names and shapes of its tensors; never from its folder. No torch."""
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, cast
 
 from webui.modules.errors import ModelFileError
 from webui.modules.types import ModelKind
-from webui.modules.weights.header import Header, TensorFacts, read_header
-from webui.modules.weights.layout import layout_of
+from webui.modules.weights.families import (
+    CHANNEL_SUFFIXES,
+    CONTEXT_FAMILIES,
+    TEXT_FAMILIES,
+    UNET,
+    context_family,
+    main_model_family,
+)
+from webui.modules.weights.header import Header, read_header
+from webui.modules.weights.lora_parts import lora_method
 from webui.modules.weights.small_text import read_small_text
 from webui.modules.weights.upscaler import upscaler_shape
 
-UNET: Final = "model.diffusion_model."
-"""Where the denoising network lies in a checkpoint of the LDM layout."""
+__all__ = ["AESTHETIC", "UNET", "Facts", "describe", "recognise"]
 
-_CONTEXT_FAMILIES: Final = {768: "sd1", 1024: "sd2", 2048: "sdxl", 1280: "sdxl-refiner"}
-_CHANNEL_SUFFIXES: Final = {9: "-inpainting", 8: "-instruct"}
+AESTHETIC: Final = "aesthetic"
+"""What our own files call an aesthetic embedding's only tensor."""
+
+MARK: Final = "atelier.kind"
+"""The text by which our own files say what they are, where tensors alone could be two things."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -27,10 +38,9 @@ class Facts:
     Attributes:
         kind: One of the kinds of the guide, or unknown.
         family: For a LoRA its method, else the architecture, such as ``sd1``; may be empty.
-        format: "safetensors", "pickle", "pickle-legacy" or "diffusers".
+        format: "safetensors", "pickle", "pickle-legacy", "png", "webp" or "diffusers".
         tensors: How many there are.
         metadata: Free texts of a safetensors file.
-        layout: A word for the names and shapes; files of one layout fit alike. Empty for a folder.
     """
 
     kind: ModelKind
@@ -38,7 +48,6 @@ class Facts:
     format: str
     tensors: int
     metadata: Mapping[str, str]
-    layout: str = ""
 
 
 def describe(path: Path) -> Facts:
@@ -51,15 +60,25 @@ def describe(path: Path) -> Facts:
     if path.is_dir():
         return _describe_folder(path)
     header = read_header(path)
-    kind, family = _recognise(header)
+    kind, family = recognise(header)
     return Facts(
         kind=kind,
         family=family,
         format=header.format,
         tensors=len(header.tensors),
         metadata=header.metadata,
-        layout=layout_of(header.tensors),
     )
+
+
+def recognise(header: Header) -> tuple[ModelKind, str]:
+    """Return what a file with this table of contents is: its kind and its family."""
+    if not header.tensors:
+        return ModelKind.UNKNOWN, ""
+    for kind, look in _LOOKS:
+        family = look(header)
+        if family is not None:
+            return kind, family
+    return ModelKind.UNKNOWN, ""
 
 
 def _describe_folder(path: Path) -> Facts:
@@ -73,10 +92,10 @@ def _describe_folder(path: Path) -> Facts:
         hint = "It needs model_index.json and unet/config.json."
         raise ModelFileError(message, hint=hint, value=path.name) from error
     fields = cast("dict[str, Any]", raw) if isinstance(raw, dict) else {}
-    family = _CONTEXT_FAMILIES.get(_whole(fields.get("cross_attention_dim")), "sd1")
+    family = CONTEXT_FAMILIES.get(_whole(fields.get("cross_attention_dim")), "sd1")
     return Facts(
         kind=ModelKind.CHECKPOINT,
-        family=family + _CHANNEL_SUFFIXES.get(_whole(fields.get("in_channels")), ""),
+        family=family + CHANNEL_SUFFIXES.get(_whole(fields.get("in_channels")), ""),
         format="diffusers",
         tensors=0,
         metadata={},
@@ -88,67 +107,128 @@ def _whole(value: object) -> int:
     return value if isinstance(value, int) else 0
 
 
-def _recognise(header: Header) -> tuple[ModelKind, str]:
+# ------------------------------------------------------------------ one look for each kind
+#
+# Each returns the family, which may be empty, or None if the file is of another kind.
+
+
+def _controlnet(header: Header) -> str | None:
+    """Tell ControlNet (LDM and diffusers), its LoRA form, kohya's LLLite and T2I adapters."""
     names = header.tensors
-    if any(name.startswith(UNET) for name in names):
-        return ModelKind.CHECKPOINT, _family(names)
-    for kind, marks in _MARKS:
-        if any(mark in name for name in names for mark in marks):
-            return kind, _lora_method(names) if kind is ModelKind.LORA else ""
-    if upscaler := upscaler_shape(names):
-        return ModelKind.UPSCALER, upscaler.family
-    if any(key.isdigit() for key in (name.split(".")[0] for name in names)):
-        return ModelKind.HYPERNETWORK, ""
-    if 0 < len(names) <= _MOST_EMBEDDING_TENSORS and _all_vectors(names):
-        return ModelKind.EMBEDDING, ""
-    return ModelKind.UNKNOWN, ""
+    if any(name.startswith("lllite_") for name in names):
+        return "lllite"
+    if "lora_controlnet" in names:
+        return "control-lora"
+    if any(mark in name for name in names for mark in _CONTROL):
+        return context_family(names)
+    bare = {name.removeprefix("adapter.") for name in names}
+    if "body.0.block1.weight" in bare or "body.0.resnets.0.block1.weight" in bare:
+        return "t2i-adapter"
+    return None
 
 
-def _family(names: Mapping[str, TensorFacts]) -> str:
-    """Tell the architecture of a checkpoint from its text encoders and widths."""
-    if any(".joint_blocks." in name for name in names):
-        return "sd3"
-    if any(".double_blocks." in name for name in names):
-        return "flux"
-    first = names.get(f"{UNET}input_blocks.0.0.weight")
-    channels = first.shape[1] if first and len(first.shape) > 1 else 4
-    suffix = _CHANNEL_SUFFIXES.get(channels, "")
-    if any(name.startswith("conditioner.embedders.1.") for name in names):
-        return "sdxl" + suffix
-    if any(name.startswith("conditioner.embedders.0.model.") for name in names):
-        return "sdxl-refiner"
-    if any(name.startswith("cond_stage_model.model.") for name in names):
-        return "sd2" + suffix
-    return "sd1" + suffix
+_CONTROL: Final = ("control_model.", "controlnet_", "input_hint_block.", "zero_convs.")
 
 
-_MARKS: Final = (
-    (ModelKind.CONTROLNET, ("control_model.", "controlnet_cond_embedding.")),
-    (ModelKind.LORA, ("lora_up.", "lora_down.", "lora_A.", "lora_B.", ".hada_w1", ".lokr_w1",
-                      ".on_input", ".oft_blocks", ".oft_diag", ".dora_scale", ".a1.weight")),
-    (ModelKind.EMBEDDING, ("string_to_param", "emb_params", "clip_l", "clip_g")),
-    (ModelKind.VAE, ("decoder.mid.block_1.", "decoder.mid_block.resnets.")),
-)  # fmt: skip
-"""Names that only one kind has; the first that occurs decides."""
-
-_METHODS: Final = (
-    ("dora", "dora_scale"), ("loha", "hada_w1"), ("lokr", "lokr_w1"), ("ia3", "on_input"),
-    ("boft", "oft_diag"), ("oft", "oft_blocks"), ("glora", ".a1.weight"), ("locon", "lora_mid"),
-)  # fmt: skip
-
-_MOST_EMBEDDING_TENSORS: Final = 4
+def _lora(header: Header) -> str | None:
+    if UNET + "input_blocks.0.0.weight" in header.tensors:
+        return None  # a whole checkpoint, whatever lies beside its networks
+    shapes = {name: facts.shape for name, facts in header.tensors.items()}
+    return lora_method(shapes, header.metadata) or None
 
 
-def _lora_method(names: Mapping[str, TensorFacts]) -> str:
-    """Tell the method of a LoRA-family file; 3 x 3 convolutions make a LoRA a LoCon."""
-    for method, mark in _METHODS:
-        if any(mark in name for name in names):
-            return method
-    convolution = any(
-        "lora_down" in name and facts.shape[-1:] == (3,) for name, facts in names.items()
-    )
-    return "locon" if convolution else "lora"
+def _checkpoint(header: Header) -> str | None:
+    return main_model_family(header.tensors, header.metadata)
 
 
-def _all_vectors(names: Mapping[str, TensorFacts]) -> bool:
-    return all(len(facts.shape) in (1, 2) for facts in names.values())
+def _embedding(header: Header) -> str | None:
+    """Tell A1111's dictionary, the tensors of kohya and SDXL, and diffusers' ``<token>``."""
+    names = header.tensors
+    named = {
+        name: facts
+        for name, facts in names.items()
+        if name.startswith("string_to_param.") or name in _EMBEDDING_NAMES
+    }
+    if not named and all(name.startswith("<") and name.endswith(">") for name in names):
+        named = dict(names)
+    if not named or not all(len(facts.shape) in _VECTORS for facts in named.values()):
+        return None
+    if {"clip_l", "clip_g"} <= named.keys():
+        return "sdxl"
+    return _text_family(header)
+
+
+_EMBEDDING_NAMES: Final = frozenset(
+    {"emb_params", "clip_l", "clip_g", "clip_l_out", "clip_g_out", "t5xxl"}
+)
+_VECTORS: Final = (1, 2)
+"""Axes of one vector, and of several."""
+
+
+def _text_family(header: Header) -> str:
+    widths = {facts.shape[-1] for facts in header.tensors.values() if facts.shape}
+    return TEXT_FAMILIES.get(min(widths, default=0), "") if len(widths) == 1 else ""
+
+
+def _vae(header: Header) -> str | None:
+    marks = ("decoder.mid.block_1.", "decoder.mid_block.resnets.")
+    inside = any(mark in name for name in header.tensors for mark in marks)
+    return "" if inside else None
+
+
+def _upscaler(header: Header) -> str | None:
+    shape = upscaler_shape(header.tensors)
+    return shape.family if shape else None
+
+
+def _hypernetwork(header: Header) -> str | None:
+    """Tell pairs of networks by width; the widths that read text tell the family."""
+    found = (_PAIR.match(name) for name in header.tensors)
+    widths = {int(match[1]) for match in found if match}
+    if not widths:
+        return None
+    families = {TEXT_FAMILIES[width] for width in widths if width in TEXT_FAMILIES}
+    return families.pop() if len(families) == 1 else ""
+
+
+_PAIR: Final = re.compile(r"(\d{1,6})\.[01]\.linear")
+
+
+def _aesthetic(header: Header) -> str | None:
+    """Tell one vector under no name, or under one that no embedding has."""
+    if len(header.tensors) != 1:
+        return None
+    name, facts = next(iter(header.tensors.items()))
+    one = len(facts.shape) in _VECTORS and facts.shape[:-1] in ((), (1,))
+    told = f"{header.metadata.get(MARK, '')} {header.metadata.get('modelspec.architecture', '')}"
+    if one and facts.dtype.startswith(_FLOATS) and (name in _AESTHETIC or AESTHETIC in told):
+        return _text_family(header)
+    return None
+
+
+_AESTHETIC: Final = frozenset({"", AESTHETIC, "emb"})
+_FLOATS: Final = ("F", "BF")
+
+
+def _bare_vectors(header: Header) -> str | None:
+    """Take a few vectors under some other name for an embedding, as A1111 does."""
+    shapes = [facts.shape for facts in header.tensors.values()]
+    vectors = len(shapes) == 1 and len(shapes[0]) in _VECTORS and shapes[0][-1] >= _NARROWEST
+    return _text_family(header) if vectors else None
+
+
+_NARROWEST: Final = 16
+"""No text encoder has shorter vectors."""
+
+_LOOKS: Final[tuple[tuple[ModelKind, Callable[[Header], str | None]], ...]] = (
+    (ModelKind.CONTROLNET, _controlnet),
+    (ModelKind.LORA, _lora),
+    (ModelKind.CHECKPOINT, _checkpoint),
+    (ModelKind.EMBEDDING, _embedding),
+    (ModelKind.VAE, _vae),
+    (ModelKind.UPSCALER, _upscaler),
+    (ModelKind.HYPERNETWORK, _hypernetwork),
+    (ModelKind.AESTHETIC, _aesthetic),
+    (ModelKind.EMBEDDING, _bare_vectors),
+)
+"""The looks in their order; the first that knows the file decides."""

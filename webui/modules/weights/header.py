@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from webui.modules.errors import ModelFileError
+from webui.modules.weights.embedding_card import TERM, picture_format, read_card
 from webui.modules.weights.pickles import read_pickled_tensors
 
 MAX_HEADER_BYTES: Final = 64 * 1024 * 1024
@@ -46,10 +47,11 @@ class Header:
     """What a file says of itself.
 
     Attributes:
-        format: "safetensors", "pickle" (zip) or "pickle-legacy".
-        tensors: Facts by tensor name, in the file's order.
-        metadata: The free texts of a safetensors file; empty for pickles.
-        values: What a pickle holds besides tensors: numbers, texts and lists by name.
+        format: "safetensors", "pickle" (zip), "pickle-legacy", or "png" and "webp" for a picture.
+        tensors: Facts by tensor name, in the file's order; none for a picture without data.
+        metadata: The free texts of a safetensors file, or the name that a card's data gives
+            itself; empty for pickles.
+        values: What a pickle or a card holds besides tensors: numbers, texts and lists by name.
     """
 
     format: str
@@ -61,13 +63,16 @@ class Header:
 def read_header(path: Path) -> Header:
     """Return the table of contents of a ``.safetensors``, ``.ckpt``, ``.pt``, ``.pth`` or ``.bin``.
 
-    What the file is, is told by its first bytes and not by its name.
+    A PNG or WebP that carries an embedding has one too, and one without has an empty one. What the
+    file is, is told by its first bytes and not by its name.
 
     Raises:
         ModelFileError: If it is missing, empty, cut off or no model file at all.
         UnsafeModelError: If it is a pickle that asks for more than tensors and plain values.
     """
     first = first_bytes(path)
+    if kind := picture_format(first):
+        return _read_picture(path, kind)
     if is_pickle(first):
         pickled = read_pickled_tensors(path)
         facts = {
@@ -105,6 +110,15 @@ def is_pickle(first: bytes) -> bool:
     """Tell a zip archive or a pickle from a safetensors length, which ends in zeros."""
     pickled = first[:1] == b"\x80" and first[1:2] in b"\x02\x03\x04\x05"
     return first[:4] == b"PK\x03\x04" or (pickled and first[4:] != bytes(4))
+
+
+def _read_picture(path: Path, kind: str) -> Header:
+    card = read_card(path)
+    if card is None:
+        return Header(format=kind, tensors={}, metadata={}, values={})
+    tensors = {f"{TERM}{term}": TensorFacts(v.shape, "F32") for term, v in card.terms.items()}
+    values = {"name": card.name, **card.values}
+    return Header(format=kind, tensors=tensors, metadata={"name": card.name}, values=values)
 
 
 def _read_safetensors(path: Path, first: bytes) -> Header:

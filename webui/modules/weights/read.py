@@ -14,15 +14,17 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from webui.modules.errors import ModelFileError
+from webui.modules.errors import ModelFileError, UnsupportedModelError
+from webui.modules.weights.embedding_card import TERM, EmbeddingCard, picture_format, read_card
 from webui.modules.weights.header import first_bytes, is_pickle
 from webui.modules.weights.pickles import PickledFile, PickledTensor, read_pickled_tensors
 
-_DTYPES: Final[Mapping[str, torch.dtype]] = {
+DTYPES: Final[Mapping[str, torch.dtype]] = {
     "F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16,
     "I64": torch.int64, "I32": torch.int32, "I16": torch.int16, "I8": torch.int8,
     "U8": torch.uint8, "BOOL": torch.bool,
 }  # fmt: skip
+"""The types of tensors by the names that files have for them."""
 
 
 class TensorReader(Protocol):
@@ -43,15 +45,18 @@ class TensorReader(Protocol):
 
 @contextmanager
 def open_tensors(path: Path) -> Generator[TensorReader]:
-    """Open a ``.safetensors`` file or a torch pickle for reading tensor by tensor.
+    """Open a ``.safetensors`` file, a torch pickle or an embedding's card, tensor by tensor.
 
     Raises:
         ModelFileError: If it is missing, cut off or damaged.
         UnsafeModelError: If it is a pickle that asks for more than tensors.
+        UnsupportedModelError: If it is a picture that carries no embedding.
     """
-    pickled = is_pickle(first_bytes(path))
+    first = first_bytes(path)
     try:
-        if pickled:
+        if picture_format(first):
+            yield _CardReader(_needed_card(path))
+        elif is_pickle(first):
             with path.open("rb") as file:
                 yield _PickleReader(path, file, read_pickled_tensors(path))
         else:
@@ -62,6 +67,28 @@ def open_tensors(path: Path) -> Generator[TensorReader]:
         raise ModelFileError(
             message, hint="Download or copy the file again.", value=path.name
         ) from error
+
+
+def _needed_card(path: Path) -> EmbeddingCard:
+    card = read_card(path)
+    if card is None:
+        message = f"{path.name} is a picture that carries no embedding"
+        raise UnsupportedModelError(message, hint="Choose a model file.", value=path.name)
+    return card
+
+
+class _CardReader:
+    def __init__(self, card: EmbeddingCard) -> None:
+        self._card = card
+
+    def names(self) -> list[str]:
+        return [TERM + term for term in self._card.terms]
+
+    def read(self, name: str) -> Tensor:
+        return torch.from_numpy(self._card.terms[name.removeprefix(TERM)].copy())  # pyright: ignore[reportUnknownMemberType] - its types are partial
+
+    def values(self) -> Mapping[str, Any]:
+        return {"name": self._card.name, **self._card.values}
 
 
 class _SafetensorsReader:
@@ -93,7 +120,7 @@ class _PickleReader:
 
     def read(self, name: str) -> Tensor:
         described = self._content.tensors[name]
-        dtype = _DTYPES[described.dtype]
+        dtype = DTYPES[described.dtype]
         if 0 in described.shape:
             return torch.empty(described.shape, dtype=dtype)
         flat = torch.frombuffer(bytearray(self._bytes(described, dtype.itemsize)), dtype=dtype)
