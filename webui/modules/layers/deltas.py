@@ -77,8 +77,8 @@ def delta(parts: Parts, weight: Tensor, *, strength: float, rank: int = 0) -> De
     if method is None:
         message = f"a layer with the parts {', '.join(sorted(parts))[:120]} is of no known method"
         raise ModelFileError(message, hint="Is it a LoRA file of another model family?")
-    scale = _scale(method, parts)
-    chosen = _first_dimensions(parts, rank) if rank else parts
+    scale = scale_of(method, parts)
+    chosen = first_dimensions(parts, rank) if rank else parts
     parts = {
         name: part.to(weight.device, torch.float32 if method.widens else part.dtype)
         for name, part in chosen.items()
@@ -100,7 +100,7 @@ def delta(parts: Parts, weight: Tensor, *, strength: float, rank: int = 0) -> De
     return Delta(change * strength, None if bias is None else bias * strength)
 
 
-def _scale(method: Method, parts: Parts) -> float:
+def scale_of(method: Method, parts: Parts) -> float:
     """Return ``alpha / rank``, or what the file says instead; 1 where a method has no scale."""
     if "scale" in parts:
         return float(parts["scale"])
@@ -110,7 +110,7 @@ def _scale(method: Method, parts: Parts) -> float:
     return float(parts["alpha"]) / rank
 
 
-def _first_dimensions(parts: Parts, rank: int) -> Parts:
+def first_dimensions(parts: Parts, rank: int) -> Parts:
     """Keep the first dimensions of a LoRA (the ``dyn`` of A1111's tags, for DyLoRA files)."""
     if "lora_up.weight" not in parts or "lora_down.weight" not in parts:
         return parts
