@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from webui.modules.errors import ModelFileError
+from webui.modules.layers import peft_deltas
 
 BUTTERFLY: Final = 4
 """Axes of the blocks of a butterfly: levels, blocks, rows, columns; others have no levels."""
@@ -61,7 +62,9 @@ def method_of(parts: Parts) -> Method | None:
     return None
 
 
-def delta(parts: Parts, weight: Tensor, *, strength: float, rank: int = 0) -> Delta:
+def delta(
+    parts: Parts, weight: Tensor, *, strength: float, rank: int = 0, bias: Tensor | None = None
+) -> Delta:
     """Return what a layer's parts add to its weight.
 
     Args:
@@ -69,6 +72,7 @@ def delta(parts: Parts, weight: Tensor, *, strength: float, rank: int = 0) -> De
         weight: The network's own weight, float32.
         strength: Factor on the whole change.
         rank: Use only so many of a LoRA's dimensions; 0 for all.
+        bias: The network's own bias, float32, which one method multiplies; None if it has none.
 
     Raises:
         ModelFileError: If the parts are of no method that we know, or do not fit the weight.
@@ -92,12 +96,19 @@ def delta(parts: Parts, weight: Tensor, *, strength: float, rank: int = 0) -> De
         change = change * scale
         if "dora_scale" in parts:
             change = _redirected(weight, change, parts["dora_scale"])
+        shift = _shift(parts, weight, bias)
     except RuntimeError as error:
         shape = tuple(weight.shape)
         message = f"a layer of the method {method.name} does not fit a weight of {shape}: {error}"
         raise ModelFileError(message, hint="It was made for another checkpoint.") from error
-    bias = next((parts[name] for name in ("diff_b", "b_norm") if name in parts), None)
-    return Delta(change * strength, None if bias is None else bias * strength)
+    return Delta(change * strength, None if shift is None else shift * strength)
+
+
+def _shift(parts: Parts, weight: Tensor, bias: Tensor | None) -> Tensor | None:
+    """Return the change of the bias; None for none."""
+    if "ia3_l" in parts and bias is not None:
+        return peft_deltas.scaled_bias(parts, weight, bias)
+    return next((parts[name] for name in ("diff_b", "b_norm") if name in parts), None)
 
 
 def scale_of(method: Method, parts: Parts) -> float:
@@ -285,6 +296,7 @@ METHODS: Final = (
         weight=_loha,
         rank=_rows_of("hada_w1_b"),
     ),
+    Method(name="ia3", marks=("ia3_l",), needs=(), weight=peft_deltas.scaled, rank=_no_rank),
     Method(name="ia3", marks=("on_input",), needs=(("weight",),), weight=_ia3, rank=_no_rank),
     Method(
         name="lokr",
@@ -295,6 +307,22 @@ METHODS: Final = (
     ),
     Method(name="full", marks=("diff",), needs=(), weight=_full, rank=_no_rank),
     Method(name="full", marks=("diff_b",), needs=(), weight=_bias_only, rank=_no_rank),
+    Method(
+        name="oft",
+        marks=("oft_R",),
+        needs=(),
+        weight=peft_deltas.turned,
+        rank=_no_rank,
+        widens=True,
+    ),
+    Method(
+        name="boft",
+        marks=("boft_R",),
+        needs=(),
+        weight=peft_deltas.butterfly,
+        rank=_no_rank,
+        widens=True,
+    ),
     Method(name="norm", marks=("w_norm",), needs=(), weight=_norm, rank=_no_rank),
     Method(
         name="glora",
@@ -312,4 +340,4 @@ METHODS: Final = (
         widens=True,
     ),
 )
-"""All methods in the order in which A1111 tries them."""
+"""All methods: PEFT's own, and the others in the order in which A1111 tries them."""

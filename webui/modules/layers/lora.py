@@ -16,9 +16,13 @@ from torch import Tensor, nn
 from webui.modules.errors import ModelFileError, UnsupportedModelError
 from webui.modules.layers.deltas import Parts, delta, method_of
 from webui.modules.layers.names import Layer, layer_table
+from webui.modules.layers.peft import in_our_words, read_configs
 from webui.modules.weights.architecture import UNetShape
 from webui.modules.weights.lora_parts import BUNDLE, split
 from webui.modules.weights.read import open_tensors
+
+FIRST_ENCODER = ("string_to_param.", "clip_l")
+"""How the vectors of a bundled embedding are called that the first text encoder reads."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,11 +73,15 @@ def read_lora(path: Path) -> Lora:
     with open_tensors(path) as file:
         for name in file.names():
             if name.startswith(BUNDLE):
-                embeddings[name.removeprefix(BUNDLE).split(".")[0]] = file.read(name)
+                word, _, part = name.removeprefix(BUNDLE).partition(".")
+                if part.startswith(FIRST_ENCODER):
+                    embeddings[word] = file.read(name)
             elif found := split(name):
                 layers.setdefault(found[0], {})[found[1]] = file.read(name)
             else:
                 others.append(name)
+        configs = read_configs(path, file.values())
+    layers = in_our_words(layers, configs)
     whole = {name: parts for name, parts in layers.items() if method_of(parts)}
     others += sorted(set(layers) - set(whole))
     if not whole and not embeddings:
@@ -86,9 +94,14 @@ def read_lora(path: Path) -> Lora:
 class Networks:
     """The networks of a checkpoint as the files of the LoRA family see them."""
 
-    def __init__(self, unet: nn.Module, text: nn.Module, shape: UNetShape) -> None:
+    def __init__(
+        self, unet: nn.Module, text: nn.Module, shape: UNetShape, second: nn.Module | None = None
+    ) -> None:
         self._networks = {"unet": unet, "text": text}
-        self._table = layer_table(_layers(unet), _layers(text), shape)
+        if second is not None:
+            self._networks["text2"] = second
+        seconds = [] if second is None else _layers(second)
+        self._table = layer_table(_layers(unet), _layers(text), shape, seconds)
 
     def find(self, name: str) -> Layer | None:
         """Return the layer that a file calls so; None if this checkpoint has none."""
@@ -171,12 +184,14 @@ class Networks:
         parameter = self.parameter(layer)
         own_weight = parameter.detach().float()
         weight, bias = own_weight, None
+        own_bias = self.parameter(layer, "bias") if self.has_bias(layer) else None
+        known_bias = None if own_bias is None else own_bias.detach().float()
         for use, parts in changes:
             strength = use.weight if layer.network == "unet" else use.text_weight
             if strength == 0:
                 continue
             try:
-                change = delta(parts, weight, strength=strength, rank=use.rank)
+                change = delta(parts, weight, strength=strength, rank=use.rank, bias=known_bias)
             except ModelFileError:
                 failed[use.lora.source] = failed.get(use.lora.source, 0) + 1
                 continue
@@ -187,9 +202,8 @@ class Networks:
                 bias = change.bias if bias is None else bias + change.bias
         if weight is not own_weight:
             _replace(parameter, weight, put_aside)
-        if bias is not None and self.has_bias(layer):
-            own_bias = self.parameter(layer, "bias")
-            _replace(own_bias, own_bias.detach().float() + bias, put_aside)
+        if bias is not None and own_bias is not None and known_bias is not None:
+            _replace(own_bias, known_bias + bias, put_aside)
 
 
 def _replace(
