@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 import psutil
 
+from webui.hooks.host import collected
 from webui.jobs import lock
 from webui.jobs.bell import Bell
 from webui.jobs.local import LocalExecutor, Surroundings
@@ -25,6 +26,7 @@ from webui.library.index import ModelIndex
 from webui.library.inputs import Inputs
 from webui.library.saving import sweep
 from webui.modules.errors import SettingsError
+from webui.services.extensions import Roster
 from webui.services.gallery import Gallery
 from webui.services.generate import Drawing, Office
 from webui.services.keeping import UNSAVED_SECONDS, Keeper
@@ -73,11 +75,18 @@ def inventory(settings: Settings) -> Inventory:
     folders = settings.folders
     index = ModelIndex(folders.database, model_folders(folders), hashing=settings.hashing)
     models = Models(index)
+    options = OptionsStore(settings, title_of=models.title_of)
+    homes = filter(None, (folders.data_dir, folders.a1111_home))
     return Inventory(
         models=models,
-        options=OptionsStore(settings, title_of=models.title_of),
+        options=options,
         house=House(
-            models=models, styles_file=folders.data_dir / "styles.csv", limits=settings.limits
+            models=models,
+            styles_file=folders.data_dir / "styles.csv",
+            limits=settings.limits,
+            extensions=Roster(
+                collected(), options=options.current, roots=[home / "models" for home in homes]
+            ),
         ),
         inputs=Inputs(folders.inputs),
     )

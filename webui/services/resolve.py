@@ -15,10 +15,12 @@ from webui.modules.types import (
     TextRules,
 )
 from webui.services import limits as allowed
+from webui.services.extensions import Roster
 from webui.services.models import Models
 from webui.services.notes import with_notes
 from webui.services.options import Options
 from webui.services.requests import GenerationRequest
+from webui.services.resolve_extensions import Stock, with_extensions
 from webui.services.resolve_hires import (
     first_pass_size,
     hires_of,
@@ -43,11 +45,12 @@ HIGHEST_SEED: Final = 2**62
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class House:
-    """What wishes are held against: the models, the styles and the limits of this server."""
+    """What wishes are held against: the models, styles, limits and extensions of this server."""
 
     models: Models
     styles_file: Path
     limits: Limits
+    extensions: Roster
 
 
 def resolve(
@@ -97,6 +100,8 @@ def resolve(
     plan = with_tiles(plan, request, options=own, models=house.models, limits=limits)
     plan = _with_further_models(plan, request, own, house)
     plan = replace(plan, plain_words=request.plain_words)
+    stock = Stock(roster=house.extensions, models=house.models, limits=limits)
+    plan = with_extensions(plan, request.extensions, stock)
     return with_notes(with_layers(plan, house.models, ignore_tags=request.ignore_tags))
 
 
