@@ -34,6 +34,7 @@ from webui.services.models import Models, model_folders
 from webui.services.options import OptionsStore
 from webui.services.resolve import House, resolve
 from webui.services.studio import Studio
+from webui.services.work import Workshop
 from webui.settings import Server, Settings, has_display, process_environment, stay_private
 
 if TYPE_CHECKING:
@@ -119,6 +120,7 @@ def opened(settings: Settings) -> Generator[Studio]:
                     options.current().text("sd_model_checkpoint")
                 ),
                 previews=lambda: options.current().flag("live_previews_enable"),
+                look_again=stock.models.refresh,
             ),
         )
         options.when_changed(executor.prepare)
@@ -136,6 +138,7 @@ def opened(settings: Settings) -> Generator[Studio]:
                 settings=settings,
                 options=options,
                 drawing=Drawing(office, random=SystemRandom()),
+                workshop=Workshop(office),
                 models=stock.models,
                 gallery=Gallery(history),
                 inputs=stock.inputs,

@@ -32,7 +32,7 @@ from webui.library.infotext import parse
 from webui.library.inputs import Inputs
 from webui.modules.errors import RangeError, UnknownNameError, UnsupportedError
 from webui.modules.sampling.catalogue import SAMPLERS, SCHEDULERS, Sampler
-from webui.services.generate import Drawing
+from webui.services.generate import GENERATE, Drawing
 from webui.services.pasted import pasted
 from webui.services.requests import GenerationRequest
 from webui.services.studio import Studio
@@ -182,7 +182,7 @@ def _asked(wish: DrawingBody, told: dict[str, Any]) -> dict[str, Any]:
 @routes.get("/progress")
 def progress(studio: TheStudio, person: ThePerson, *, skip_current_image: bool = False) -> Any:
     """Tell how far this person's running job is."""
-    jobs = studio.drawing.active(owner=person)
+    jobs = [job for job in studio.drawing.active(owner=person) if job.kind == GENERATE]
     job = next((job for job in jobs if job.state is JobState.RUNNING), jobs[0] if jobs else None)
     preview = None
     if job and not skip_current_image:
@@ -400,7 +400,7 @@ def _not_here(name: str) -> UnsupportedError:
 
 def _running(drawing: Drawing, person: str) -> list[str]:
     jobs = drawing.active(owner=person)
-    return [job.id for job in jobs if job.state is JobState.RUNNING]
+    return [job.id for job in jobs if job.state is JobState.RUNNING and job.kind == GENERATE]
 
 
 def _failed(failure: Failure) -> Any:

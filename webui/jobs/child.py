@@ -1,4 +1,4 @@
-"""One worker process seen from the server, and the job that it draws now."""
+"""One worker process seen from the server, and the job that it carries out now."""
 
 import logging
 import multiprocessing
@@ -11,10 +11,11 @@ from multiprocessing.context import SpawnProcess
 
 from webui.jobs.messages import FromWorker, ToWorker, Wish
 from webui.jobs.pace import Pace
-from webui.jobs.plans import JobPlan, Piece
-from webui.jobs.queue import Job
+from webui.jobs.plans import JobPlan, Piece, Sheet
+from webui.jobs.rows import Job
 from webui.jobs.views import Progress
-from webui.modules.types import ModelRecord
+from webui.jobs.works import Work
+from webui.modules.types import GenerationPlan, ModelRecord
 from webui.settings import DeviceSettings
 
 log = logging.getLogger(__name__)
@@ -25,27 +26,34 @@ Run = Callable[["Connection[FromWorker, ToWorker]", DeviceSettings], None]
 
 @dataclass(kw_only=True, slots=True, eq=False)
 class Task:
-    """The job that a child draws now.
+    """The job that a child carries out now.
 
     Attributes:
         job: The job as the queue gave it out.
-        plan: What the whole job draws.
-        pieces: What is left of it in this attempt.
+        plan: What the whole job draws, or which work it is.
+        pieces: What is left to be drawn in this attempt; none for a work.
         pace: Measures its steps.
         progress: How far it is.
         preview: How the picture looks so far, as PNG.
         asked: How somebody wants it to stop.
         deliveries: Pictures on their way to the disk.
+        began: When this attempt began, in monotonic seconds.
     """
 
     job: Job
-    plan: JobPlan
+    plan: JobPlan | Work
     pieces: tuple[Piece, ...]
     pace: Pace
     progress: Progress
     preview: bytes | None = None
     asked: Wish | None = None
     deliveries: list[Future[str]] = field(default_factory=list["Future[str]"])
+    began: float = field(default_factory=time.monotonic)
+
+    @property
+    def work(self) -> Work | None:
+        """The work, if it is one."""
+        return None if isinstance(self.plan, GenerationPlan | Sheet) else self.plan
 
 
 @dataclass(kw_only=True, slots=True, eq=False)
@@ -59,7 +67,7 @@ class Child:
         ready: Whether it can take jobs.
         loading: Whether it loads a checkpoint that nobody waits for.
         holds: The checkpoint that it has in memory.
-        task: The job that it draws now.
+        task: The job that it carries out now.
     """
 
     process: SpawnProcess

@@ -36,6 +36,11 @@ MIGRATIONS: Final = (
     ) WITHOUT ROWID;
     CREATE TABLE turns (owner TEXT PRIMARY KEY, turn INTEGER NOT NULL) WITHOUT ROWID;
     """,
+    """
+    ALTER TABLE jobs ADD COLUMN yields INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE jobs ADD COLUMN held TEXT;
+    ALTER TABLE jobs ADD COLUMN result TEXT;
+    """,
 )
 """One script for each version of the tables; a file says in ``user_version`` how many it has."""
 

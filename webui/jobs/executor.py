@@ -6,7 +6,7 @@ from typing import Protocol
 
 from webui.jobs.messages import Wish
 from webui.jobs.plans import Sheet
-from webui.jobs.queue import Job
+from webui.jobs.rows import Job
 from webui.jobs.views import Failure, Progress
 from webui.modules.types import GenerationPlan, Picture
 
@@ -43,7 +43,7 @@ class WorkerView:
     """How the worker is.
 
     Attributes:
-        phase: "starting", "loading", "idle", "drawing" or "unusable".
+        phase: "starting", "loading", "idle", "drawing", "working" or "unusable".
         notes: What was chosen for this machine, and why.
         memory: Bytes by name, as the worker last told.
         starts: How often a worker process was started.
@@ -69,7 +69,7 @@ class Executor(Protocol):
         ...
 
     def ask(self, job_id: str, wish: Wish) -> None:
-        """Stop a running job in one of three ways; nothing happens if it does not run."""
+        """Stop a running job in one of three ways; a paused work is interrupted when it goes on."""
         ...
 
     def progress(self, job_id: str) -> Progress | None:

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from multiprocessing.connection import wait
 from typing import Final
 
@@ -18,26 +18,32 @@ from webui.jobs import worker
 from webui.jobs.bell import Bell
 from webui.jobs.child import Child, Run, Task, started
 from webui.jobs.executor import Compose, Deliver, Delivery, WorkerView
+from webui.jobs.ledger import Ledger
 from webui.jobs.messages import (
     Ask,
     Beat,
-    Draw,
+    Carried,
     Drawn,
     Ended,
     Failed,
     FromWorker,
     Load,
+    Paused,
     Previewed,
     Ready,
     Stepped,
+    Told,
     Unusable,
     Wish,
 )
-from webui.jobs.pace import Pace
-from webui.jobs.plans import Sheet, batch_count, decode, pieces_left, plans_of
-from webui.jobs.queue import Job, Queue
+from webui.jobs.orders import order_of, taken_up
+from webui.jobs.plans import Sheet
+from webui.jobs.queue import Queue
+from webui.jobs.rows import Job
+from webui.jobs.turns import Turns
 from webui.jobs.views import Failure, Progress
-from webui.modules.errors import StorageError, WebuiError
+from webui.jobs.works import noted
+from webui.modules.errors import WebuiError
 from webui.modules.types import ModelRecord
 from webui.settings import DeviceSettings
 
@@ -47,16 +53,25 @@ VOUCH_SECONDS: Final = 15.0
 LOOK_SECONDS: Final = 1.0
 """How long the supervisor sleeps at most when nothing happens."""
 
+GLANCE_SECONDS: Final = 0.25
+"""How often a long work that tells much makes the supervisor look who else waits."""
+
 LONGEST_PAUSE: Final = 30.0
 """Seconds between two starts of a child that never gets ready."""
 
 STOPPED: Final = "the server was stopped"
+
+_OfTask = Stepped | Previewed | Drawn | Told | Carried | Paused | Ended | Failed
 
 log = logging.getLogger(__name__)
 
 
 def _no_grid(_job: Job, _sheet: Sheet) -> Mapping[int, str]:
     return {}
+
+
+def _nothing() -> None:
+    pass
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,6 +86,8 @@ class Surroundings:
         previews: Whether anybody wants to see pictures grow.
         run: What the child does.
         silence: Seconds after which a silent child is taken to hang.
+        turns: How long a long work keeps the child while others wait.
+        look_again: Looks for new model files; called after each work.
     """
 
     deliver: Deliver
@@ -80,6 +97,8 @@ class Surroundings:
     previews: Callable[[], bool] = lambda: True
     run: Run = worker.main
     silence: float = 60.0
+    turns: Turns = field(default_factory=Turns)
+    look_again: Callable[[], None] = _nothing
 
 
 class LocalExecutor:
@@ -95,10 +114,11 @@ class LocalExecutor:
         self._woken, self._waker = multiprocessing.Pipe(duplex=False)
         self._child: Child | None = None
         self._view = WorkerView()
-        self._unsettled: list[Callable[[], None]] = []
+        self._ledger = Ledger(around.bell)
+        self._early_wishes: dict[str, Wish] = {}
         self._wants_selected = True
         self._leaving = threading.Event()
-        self._next_vouch = 0.0
+        self._next_vouch = self._next_look = 0.0
         self._thread = threading.Thread(target=self._supervise, name="supervisor", daemon=True)
         self._thread.start()
 
@@ -116,12 +136,14 @@ class LocalExecutor:
         self.wake()
 
     def ask(self, job_id: str, wish: Wish) -> None:
-        """Stop a running job in one of three ways; nothing happens if it does not run."""
+        """Stop a running job in one of three ways; a paused work is interrupted when it goes on."""
         with self._lock:
             task = self._task(job_id)
             if task is not None and self._child is not None:
                 task.asked = wish
                 self._child.tell(Ask(job_id=job_id, wish=wish))
+            elif wish is Wish.INTERRUPT:
+                self._early_wishes[job_id] = wish
 
     def progress(self, job_id: str) -> Progress | None:
         """Return how far a running job is; None if it does not run."""
@@ -140,13 +162,17 @@ class LocalExecutor:
     def stop(self, *, patience: float) -> None:
         """End the worker; a job that does not end within ``patience`` seconds is put back."""
         self._leaving.set()
+        with self._lock:
+            task = None if self._child is None else self._child.task
+            if task is not None and task.job.yields and task.asked is None:
+                self.ask(task.job.id, Wish.PAUSE)
         self.wake()
         self._thread.join(patience)
         with self._lock:
             if self._child is not None:
                 task, self._child.task = self._child.task, None
                 if task is not None:
-                    self._later(lambda: self._give_back(task, STOPPED, counted=False))
+                    self._ledger.later(lambda: self._give_back(task, STOPPED, counted=False))
                 self._child.process.kill()
         self._thread.join()
         self._saver.shutdown()
@@ -178,14 +204,16 @@ class LocalExecutor:
         """Work with this child until it is gone; return why, as half a sentence."""
         while not (self._leaving.is_set() and child.task is None):
             try:
-                self._settle()
+                self._ledger.settle()
                 self._vouch(child)
+                self._make_way(child)
                 self._feed(child)
             except WebuiError as problem:
                 log.warning("%s", problem)
             wait([child.pipe, child.process.sentinel, self._woken], timeout=LOOK_SECONDS)
             while self._woken.poll():
                 self._woken.recv()
+                self._next_look = 0.0
             try:
                 while child.pipe.poll():
                     self._hear(child, child.pipe.recv())
@@ -204,7 +232,7 @@ class LocalExecutor:
             child.end()
         if task is not None:
             log.warning("job %s: %s", task.job.id, reason)
-            self._later(lambda: self._give_back(task, reason))
+            self._ledger.later(lambda: self._give_back(task, reason))
         elif not self._leaving.is_set():
             log.warning("%s", reason)
         self._view = replace(self._view, phase="starting", memory=())
@@ -216,6 +244,16 @@ class LocalExecutor:
             self._next_vouch = now + VOUCH_SECONDS
             self._queue.vouch(child.task.job.id)
 
+    def _make_way(self, child: Child) -> None:
+        """Ask a long work to let others have the worker when its turn is over."""
+        now, task = time.monotonic(), child.task
+        if task is None or not task.job.yields or task.asked is not None or now < self._next_look:
+            return
+        self._next_look = now + GLANCE_SECONDS
+        waiting = self._queue.waiting(behind=task.job.owner)
+        if self._around.turns.over(now - task.began, waiting):
+            self.ask(task.job.id, Wish.PAUSE)
+
     # ------------------------------------------------------------------ what is to do
 
     def _feed(self, child: Child) -> None:
@@ -226,7 +264,7 @@ class LocalExecutor:
         if job is not None:
             failure = self._view.failure or self._begin(child, job)
             if failure is not None:
-                self._later(lambda: self._queue.fail(job.id, failure))
+                self._ledger.later(lambda: self._queue.fail(job.id, failure))
                 self.wake()
         elif self._wants_selected and self._view.failure is None:
             self._wants_selected = False
@@ -238,38 +276,30 @@ class LocalExecutor:
 
     def _begin(self, child: Child, job: Job) -> Failure | None:
         try:
-            plan = decode(job.plan)
+            task = taken_up(job)
         except WebuiError as problem:
             return worker.failure_of(problem)
-        pieces = pieces_left(plan, job.done)
-        if not pieces:
-            if isinstance(plan, Sheet):
-                self._saver.submit(self._compose, job, plan).exception()
-            self._later(lambda: self._queue.finish(job.id))
-            self.wake()
-            return None
-        batches = sum(map(batch_count, plans_of(plan)))
-        before = batches - sum(batch_count(piece.left) for piece in pieces)
-        at_hand = child.holds == pieces[0].whole.checkpoint and not child.loading
-        phase = "drawing" if at_hand else "loading"
+        if task.work is None:
+            if not task.pieces:
+                self._end_of_nothing(task)
+                return None
+            at_hand = child.holds == task.pieces[0].whole.checkpoint and not child.loading
+            task.progress = replace(task.progress, phase="drawing" if at_hand else "loading")
         with self._lock:
-            child.task = Task(
-                job=job,
-                plan=plan,
-                pieces=pieces,
-                pace=Pace(batches=batches, batches_before=before),
-                progress=Progress(batches=batches, fraction=before / batches, phase=phase),
-            )
-            order = Draw(
-                job_id=job.id,
-                plans=tuple(piece.left for piece in pieces),
-                chained=isinstance(plan, Sheet) and plan.chained,
-                previews=self._around.previews(),
-            )
-            child.tell(order)
-        self._view = replace(self._view, phase=phase)
+            child.task = task
+            child.tell(order_of(task, previews=self._around.previews()))
+            if early := self._early_wishes.pop(job.id, None):
+                self.ask(job.id, early)
+        self._view = replace(self._view, phase=task.progress.phase)
         self._bell.ring()
         return None
+
+    def _end_of_nothing(self, task: Task) -> None:
+        """Finish a job of which every picture is kept already."""
+        if isinstance(task.plan, Sheet):
+            self._saver.submit(self._compose, task.job, task.plan).exception()
+        self._ledger.later(lambda: self._queue.finish(task.job.id))
+        self.wake()
 
     # ------------------------------------------------------------ what the child says
 
@@ -303,15 +333,15 @@ class LocalExecutor:
             self._view = replace(self._view, phase="idle")
         self._bell.ring()
 
-    def _hear_of(
-        self, child: Child, task: Task, message: Stepped | Previewed | Drawn | Ended | Failed
-    ) -> None:
+    def _hear_of(self, child: Child, task: Task, message: _OfTask) -> None:
         version = task.progress.preview_version
         match message:
             case Stepped():
                 progress = task.pace.after(message, now=time.monotonic())
                 task.progress = replace(progress, preview_version=version)
                 self._view = replace(self._view, phase="drawing")
+            case Told(number=number, total=total, text=text):
+                task.progress = task.pace.after_part(number, total, text, now=time.monotonic())
             case Previewed(png=png):
                 task.preview = png
                 task.progress = replace(task.progress, preview_version=version + 1)
@@ -327,6 +357,8 @@ class LocalExecutor:
                 )
                 if delivery.number not in task.job.done and task.asked is not Wish.CANCEL:
                     task.deliveries.append(self._saver.submit(self._keep, delivery))
+            case Carried() | Paused():
+                self._end_work(child, task, message)
             case Ended() | Failed():
                 self._end(child, task, message)
 
@@ -353,16 +385,37 @@ class LocalExecutor:
         failure = self._failure(task, message)
         job_id = task.job.id
         if failure is not None:
-            self._later(lambda: self._queue.fail(job_id, failure))
+            self._ledger.later(lambda: self._queue.fail(job_id, failure))
         elif isinstance(message, Ended) and message.interrupted:
             notes = ("Stopped before its end.", *message.notes)
-            self._later(lambda: self._queue.finish(job_id, notes=notes))
+            self._ledger.later(lambda: self._queue.finish(job_id, notes=notes))
         else:
             notes = message.notes if isinstance(message, Ended) else ()
-            self._later(lambda: self._queue.finish(job_id, notes=notes))
+            self._ledger.later(lambda: self._queue.finish(job_id, notes=notes))
+        drawn = task.pieces[-1].whole.checkpoint if task.pieces and failure is None else None
+        self._set_down(child, holds=drawn)
+
+    def _end_work(self, child: Child, task: Task, message: Carried | Paused) -> None:
+        job_id = task.job.id
+        if isinstance(message, Paused):
+            if task.asked is Wish.INTERRUPT:
+                self._early_wishes[job_id] = Wish.INTERRUPT
+            progress = task.progress
+            self._ledger.later(lambda: self._queue.pause(job_id, progress))
+        else:
+            problem = self._saver.submit(self._around.look_again).exception()
+            if problem is not None:
+                log.warning("job %s: the folders were not looked at", job_id, exc_info=problem)
+            told = ("Stopped before its end.",) if message.interrupted else ()
+            notes = (*told, *noted(message.result))
+            result = message.result
+            self._ledger.later(lambda: self._queue.finish(job_id, notes=notes, result=result))
+        self._set_down(child, holds=None)
+
+    def _set_down(self, child: Child, *, holds: ModelRecord | None) -> None:
+        """Let a child have nothing to do."""
         with self._lock:
-            child.task = None
-            child.holds = task.pieces[-1].whole.checkpoint if failure is None else None
+            child.task, child.holds = None, holds
         self._view = replace(self._view, phase="idle")
 
     def _failure(self, task: Task, message: Ended | Failed) -> Failure | None:
@@ -380,19 +433,3 @@ class LocalExecutor:
         for kept in task.deliveries:
             kept.exception()
         self._queue.give_back(task.job.id, reason=reason, counted=counted)
-
-    def _later(self, settling: Callable[[], None]) -> None:
-        """Write something down that must not be lost: now, or when the disk allows it again."""
-        with self._lock:
-            self._unsettled.append(settling)
-        try:
-            self._settle()
-        except StorageError as problem:
-            log.warning("%s", problem)
-
-    def _settle(self) -> None:
-        with self._lock:
-            while self._unsettled:
-                self._unsettled[0]()
-                self._unsettled.pop(0)
-                self._bell.ring()

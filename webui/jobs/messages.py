@@ -1,14 +1,16 @@
 """What server and worker say to each other through the pipe: small frozen values."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
 from webui.jobs.views import Failure
+from webui.jobs.works import Work
 from webui.modules.types import GenerationPlan, ModelRecord, Picture
 
 
 class Wish(StrEnum):
-    """How a person wants a running job to stop."""
+    """How a person, or the supervisor, wants a running job to stop."""
 
     INTERRUPT = "interrupt"
     """End the job and keep what is drawn so far."""
@@ -16,6 +18,8 @@ class Wish(StrEnum):
     """End this batch and go on with the next."""
     CANCEL = "cancel"
     """Drop the job."""
+    PAUSE = "pause"
+    """Let others have the worker for a while; only long works are asked for it."""
 
 
 # ------------------------------------------------------------------ server to worker
@@ -46,6 +50,14 @@ class Draw:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Carry:
+    """Carry out a work that draws no pictures."""
+
+    job_id: str
+    work: Work
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Ask:
     """Somebody wants this job to stop."""
 
@@ -53,7 +65,7 @@ class Ask:
     wish: Wish
 
 
-ToWorker = Load | Draw | Ask
+ToWorker = Load | Draw | Carry | Ask
 
 # ------------------------------------------------------------------ worker to server
 
@@ -111,6 +123,38 @@ class Drawn:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Told:
+    """How far a work is, and what it is at now."""
+
+    job_id: str
+    number: int
+    total: int
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Carried:
+    """A work is over.
+
+    Attributes:
+        job_id: Which job.
+        result: What it has brought: numbers, texts and lists by name.
+        interrupted: Somebody asked for its end.
+    """
+
+    job_id: str
+    result: Mapping[str, object]
+    interrupted: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Paused:
+    """A long work has saved what it has and lets others have the worker."""
+
+    job_id: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Ended:
     """The job is over.
 
@@ -134,4 +178,6 @@ class Failed:
     details: str = ""
 
 
-FromWorker = Ready | Unusable | Beat | Stepped | Previewed | Drawn | Ended | Failed
+FromWorker = (
+    Ready | Unusable | Beat | Stepped | Previewed | Drawn | Told | Carried | Paused | Ended | Failed
+)

@@ -1,6 +1,6 @@
 """How fast a job goes: its share that is done, and when it will end."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from webui.jobs.messages import Stepped
 from webui.jobs.views import Progress
@@ -41,6 +41,18 @@ class Pace:
             eta_seconds=(now - began) / done_since * left if done_since > 0 else None,
             phase="drawing",
         )
+
+    def after_part(self, number: int, total: int, text: str, *, now: float) -> Progress:
+        """Return the progress after a part of a work that draws no pictures.
+
+        Args:
+            number: Parts done.
+            total: Parts of the whole work.
+            text: What the work is at.
+            now: Monotonic time in seconds.
+        """
+        step = Stepped(job_id="", number=number, total=max(total, 1), batch=0, batches=1)
+        return replace(self.after(step, now=now), phase="working", text=text)
 
 
 @dataclass(kw_only=True, slots=True)

@@ -5,15 +5,15 @@ import secrets
 import sqlite3
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from heapq import heapify, heappop, heappush
 from pathlib import Path
 from typing import Any, Final
 
 from webui.jobs.database import opened
+from webui.jobs.rows import Job, job_of, view_of
+from webui.jobs.turns import Waiting, fair_order
 from webui.jobs.views import Failure, JobState, JobView, Progress
 from webui.modules.errors import QueueFullError, StorageError, UnknownJobError, WorkerDiedError
 
@@ -23,31 +23,11 @@ MAX_ATTEMPTS: Final = 3
 LEASE_SECONDS: Final = 60.0
 """A running job that nobody has vouched for in this time is free to be begun again."""
 
+RENEWED_SECONDS: Final = 3600.0
+"""A long work that ran so long has got on: its attempts are counted anew."""
+
 KEPT_SECONDS: Final = 30 * 24 * 3600.0
 """Ended jobs are forgotten after this time; their pictures stay."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Job:
-    """A job as whoever carries it out sees it.
-
-    Attributes:
-        id: 128 random bits as hex.
-        kind: What is to be done.
-        owner: Who asked for it.
-        request: What was asked, as JSON.
-        plan: What is to be done, settled, as JSON.
-        attempts: How often it was begun, this time included.
-        done: Numbers of the pictures that are finished.
-    """
-
-    id: str
-    kind: str
-    owner: str
-    request: str
-    plan: str
-    attempts: int
-    done: frozenset[int]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,6 +41,8 @@ class NewJob:
         plan: What is to be done, settled, as JSON.
         key: The same key from the same person twice is one job; empty for always a new one.
         notes: What the person should know.
+        yields: Whether it is a long work that pauses while others have something to do. It goes
+            behind everything else of its owner.
     """
 
     kind: str
@@ -69,6 +51,7 @@ class NewJob:
     plan: str
     key: str = ""
     notes: tuple[str, ...] = ()
+    yields: bool = False
 
 
 class Queue:
@@ -105,8 +88,9 @@ class Queue:
             self._check_room(job.owner)
             job_id = secrets.token_hex(16)
             database.execute(
-                "INSERT INTO jobs (id, kind, owner, key, state, request, plan, notes, created)"
-                " VALUES (?, ?, ?, NULLIF(?, ''), 'queued', ?, ?, ?, ?)",
+                "INSERT INTO jobs"
+                " (id, kind, owner, key, state, request, plan, notes, created, yields)"
+                " VALUES (?, ?, ?, NULLIF(?, ''), 'queued', ?, ?, ?, ?, ?)",
                 (
                     job_id,
                     job.kind,
@@ -116,6 +100,7 @@ class Queue:
                     job.plan,
                     json.dumps(job.notes),
                     self._clock(),
+                    job.yields,
                 ),
             )
         return job_id
@@ -152,7 +137,7 @@ class Queue:
                 self._give_back(job_id, reason="nothing was heard of its worker")
             row = database.execute(
                 "SELECT jobs.id, jobs.owner FROM jobs LEFT JOIN turns USING (owner)"
-                " WHERE state = 'queued' ORDER BY COALESCE(turn, 0), number LIMIT 1"
+                " WHERE state = 'queued' ORDER BY COALESCE(turn, 0), yields, number LIMIT 1"
             ).fetchone()
             if row is None:
                 return None
@@ -184,10 +169,50 @@ class Queue:
                 "INSERT OR IGNORE INTO job_pictures VALUES (?, ?, ?)", (job_id, number, picture_id)
             )
 
-    def finish(self, job_id: str, *, notes: tuple[str, ...] = ()) -> None:
-        """Mark a job as done; a job that was dropped meanwhile stays dropped."""
-        with self._transaction():
+    def finish(
+        self,
+        job_id: str,
+        *,
+        notes: tuple[str, ...] = (),
+        result: Mapping[str, object] | None = None,
+    ) -> None:
+        """Mark a job as done; a job that was dropped meanwhile stays dropped.
+
+        Args:
+            job_id: The job.
+            notes: What the person should know.
+            result: What a work has brought, fit for JSON.
+        """
+        with self._transaction() as database:
+            if result is not None and not self._state(job_id).ended:
+                told = json.dumps(dict(result))
+                database.execute("UPDATE jobs SET result = ? WHERE id = ?", (told, job_id))
             self._end(job_id, JobState.DONE, notes=notes)
+
+    def pause(self, job_id: str, progress: Progress) -> None:
+        """Put a running work back into its owner's line; its attempts are counted anew.
+
+        Args:
+            job_id: The job.
+            progress: How far it is, to be shown while it waits.
+        """
+        with self._transaction() as database:
+            database.execute(
+                "UPDATE jobs SET state = 'queued', attempts = 0, held = ?"
+                " WHERE id = ? AND state = 'running'",
+                (json.dumps(asdict(progress)), job_id),
+            )
+
+    def waiting(self, *, behind: str) -> Waiting:
+        """Return who waits behind a long work of this owner."""
+        with self._reading() as database:
+            short, long = database.execute(
+                "SELECT COUNT(*) FILTER (WHERE NOT yields),"
+                " COUNT(*) FILTER (WHERE yields AND owner != ?)"
+                " FROM jobs WHERE state = 'queued'",
+                (behind,),
+            ).fetchone()
+        return Waiting(short=short, long=long)
 
     def fail(self, job_id: str, failure: Failure) -> None:
         """Mark a job as failed; a job that was dropped meanwhile stays dropped."""
@@ -251,24 +276,11 @@ class Queue:
         """Return the ids of all waiting jobs in the order in which they will be begun."""
         with self._reading() as database:
             rows = database.execute(
-                "SELECT id, owner, number, COALESCE(turn, 0) AS turn FROM jobs"
-                " LEFT JOIN turns USING (owner) WHERE state = 'queued' ORDER BY number"
+                "SELECT id, owner, yields, number, COALESCE(turn, 0) AS turn FROM jobs"
+                " LEFT JOIN turns USING (owner) WHERE state = 'queued' ORDER BY yields, number"
             ).fetchall()
-            (next_turn,) = database.execute("SELECT COALESCE(MAX(turn), 0) FROM turns").fetchone()
-        lines: dict[str, deque[tuple[int, str]]] = {}
-        for row in rows:
-            lines.setdefault(row["owner"], deque()).append((row["number"], row["id"]))
-        turn_of = {row["owner"]: row["turn"] for row in rows}
-        heads = [(turn_of[owner], line[0][0], owner) for owner, line in lines.items()]
-        heapify(heads)
-        order: list[str] = []
-        while heads:
-            _, _, owner = heappop(heads)
-            order.append(lines[owner].popleft()[1])
-            next_turn += 1
-            if lines[owner]:
-                heappush(heads, (next_turn, lines[owner][0][0], owner))
-        return order
+            (last_turn,) = database.execute("SELECT COALESCE(MAX(turn), 0) FROM turns").fetchone()
+        return fair_order(rows, last_turn)
 
     # ----------------------------------------------------------------------- inside
 
@@ -323,16 +335,7 @@ class Queue:
         return {row["number"]: row["picture"] for row in rows}
 
     def _job(self, job_id: str) -> Job:
-        row = self._row(job_id)
-        return Job(
-            id=job_id,
-            kind=row["kind"],
-            owner=row["owner"],
-            request=row["request"],
-            plan=row["plan"],
-            attempts=row["attempts"],
-            done=frozenset(self._pictures(job_id)),
-        )
+        return job_of(self._row(job_id), self._pictures(job_id))
 
     def _end(
         self,
@@ -360,7 +363,9 @@ class Queue:
         row = self._row(job_id)
         if row["state"] != JobState.RUNNING:
             return
-        if row["attempts"] >= MAX_ATTEMPTS:
+        if row["yields"] and _ran(row) > RENEWED_SECONDS:
+            self._connection.execute("UPDATE jobs SET attempts = 1 WHERE id = ?", (job_id,))
+        elif row["attempts"] >= MAX_ATTEMPTS:
             failure = Failure(
                 code=WorkerDiedError.code,
                 message=f"begun {row['attempts']} times without coming to an end: {reason}",
@@ -383,22 +388,13 @@ class Queue:
         return {job_id: position for position, job_id in enumerate(self.order())}
 
     def _as_view(self, row: sqlite3.Row, positions: dict[str, int]) -> JobView:
-        state = JobState(row["state"])
-        return JobView(
-            id=row["id"],
-            kind=row["kind"],
-            owner=row["owner"],
-            state=state,
-            position=positions.get(row["id"], 0),
-            created=row["created"],
-            started=row["started"],
-            ended=row["ended"],
-            attempts=row["attempts"],
-            progress=Progress(fraction=float(state is JobState.DONE)),
-            pictures=tuple(self._pictures(row["id"]).values()),
-            notes=tuple(json.loads(row["notes"])),
-            failure=None if row["failure"] is None else Failure(**json.loads(row["failure"])),
-        )
+        job_id = row["id"]
+        return view_of(row, self._pictures(job_id), position=positions.get(job_id, 0))
+
+
+def _ran(row: sqlite3.Row) -> float:
+    """Return for how many seconds the last attempt is known to have lived."""
+    return row["lease"] - LEASE_SECONDS - row["started"]
 
 
 def _unknown(job_id: str) -> UnknownJobError:

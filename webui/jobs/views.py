@@ -1,6 +1,7 @@
 """Snapshots of jobs: what the page and the HTTP routes see; looking never disturbs the job."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
@@ -34,14 +35,16 @@ class Progress:
     """How far a running job is.
 
     Attributes:
-        step: Steps taken in the current batch.
-        steps: Steps of the current batch.
+        step: Steps taken in the current batch, or of a work that draws nothing.
+        steps: Steps of the current batch or of the work.
         batch: Which batch, from 0.
         batches: Batches of the job.
         fraction: Share of the whole job that is done, 0 to 1.
         eta_seconds: Expected time to the end; None while nothing has been measured.
         preview_version: Grows with each new preview picture; 0 when there is none.
-        phase: What is going on: "waiting", "loading", "drawing", "saving".
+        phase: What is going on: "waiting", "loading", "drawing", "saving"; of a work also
+            "working" and "paused".
+        text: What a work is at now: a name of a layer or a file.
     """
 
     step: int = 0
@@ -52,6 +55,7 @@ class Progress:
     eta_seconds: float | None = None
     preview_version: int = 0
     phase: str = "waiting"
+    text: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,7 +64,7 @@ class JobView:
 
     Attributes:
         id: 128 random bits as hex.
-        kind: "generate"; later "train" and others.
+        kind: "generate" for pictures, "work" for what draws none.
         owner: Login name; "local" on loopback without logins.
         state: Where it is in its life.
         position: Jobs that run before this one; 0 when it is next or running.
@@ -70,6 +74,8 @@ class JobView:
         pictures: Ids of the finished pictures in the history, in drawing order.
         notes: What the person should know.
         failure: Why it failed; None unless it did.
+        yields: Whether it is a long work that pauses while others have something to do.
+        result: What a work has brought: numbers, texts and lists by name.
     """
 
     id: str
@@ -85,3 +91,5 @@ class JobView:
     pictures: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     failure: Failure | None = None
+    yields: bool = False
+    result: Mapping[str, object] = field(default_factory=dict[str, object])

@@ -1,7 +1,8 @@
 """What runs inside the worker process: it owns the engine and lives as long as its server.
 
-Three threads: the main one draws, one listens to the server, one tells that the process is alive.
-Only here may a surprise be caught, because a surprise must cost one job and not the server.
+Three threads: the main one draws or does other works, one listens to the server, one tells that
+the process is alive. Only here may a surprise be caught, because a surprise must cost one job
+and not the server.
 """
 
 import os
@@ -14,42 +15,48 @@ from dataclasses import replace
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Final, assert_never
 
+from webui.jobs import works
 from webui.jobs.chain import Chain
 from webui.jobs.messages import (
     Ask,
     Beat,
+    Carried,
+    Carry,
     Draw,
     Drawn,
     Ended,
     Failed,
     FromWorker,
     Load,
+    Paused,
     Previewed,
     Ready,
     Stepped,
+    Told,
     ToWorker,
     Unusable,
     Wish,
 )
 from webui.jobs.pace import PreviewPace
 from webui.jobs.plans import batch_count
+from webui.jobs.teller import Dropped, Teller
 from webui.jobs.views import Failure
 from webui.modules.errors import OutOfMemoryError, WebuiError
-from webui.modules.types import GenerationPlan, SkipBatch, Step, StopDrawing
+from webui.modules.types import GenerationPlan, PauseWork, SkipBatch, Step, StopDrawing
 from webui.settings import DeviceSettings, let_idle_threads_sleep, thread_count
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from webui.modules.pipeline.engine import Engine
+
+    Build = Callable[[DeviceSettings], tuple[Engine, tuple[str, ...]]]
 
 BEAT_SECONDS: Final = 2.0
 """How often the worker says that it is alive."""
 
 ORPHANED: Final = 3
 """Exit code of a worker whose server is gone."""
-
-
-class _Dropped(Exception):  # noqa: N818 - a signal of the observer, not an error
-    """The job was cancelled: nothing of it is wanted."""
 
 
 def main(pipe: "Connection[FromWorker, ToWorker]", device: DeviceSettings) -> None:
@@ -60,12 +67,26 @@ def main(pipe: "Connection[FromWorker, ToWorker]", device: DeviceSettings) -> No
 
 
 class Worker:
-    """One engine and the pipe to the server."""
+    """One engine and the pipe to the server.
 
-    def __init__(self, pipe: "Connection[FromWorker, ToWorker]") -> None:
+    Args:
+        pipe: To the server.
+        carry_out: Does works that draw no pictures.
+        build: Makes the engine and tells why it is as it is; None for torch's, which takes seconds.
+    """
+
+    def __init__(
+        self,
+        pipe: "Connection[FromWorker, ToWorker]",
+        *,
+        carry_out: works.CarryOut = works.carry_out,
+        build: "Build | None" = None,
+    ) -> None:
         self._pipe = pipe
+        self._carry_out = carry_out
+        self._build = build or build_engine
         self._sending = threading.Lock()
-        self._orders: queue.SimpleQueue[Load | Draw] = queue.SimpleQueue()
+        self._orders: queue.SimpleQueue[Load | Draw | Carry] = queue.SimpleQueue()
         self._wishes: dict[str, Wish] = {}
         self._memory: tuple[tuple[str, int], ...] = ()
 
@@ -74,17 +95,20 @@ class Worker:
         for task in (self._listen, self._beat):
             threading.Thread(target=task, name=task.__name__, daemon=True).start()
         try:
-            engine, notes = build_engine(device)
+            engine, notes = self._build(device)
         except Exception as problem:  # noqa: BLE001 - whatever is wrong with torch, the page tells it
             self._say(Unusable(failure=failure_of(problem)))
             return
         self._say(Ready(notes=notes))
         while True:
             order = self._orders.get()
-            if isinstance(order, Load):
-                self._load(engine, order)
-            else:
-                self._draw(engine, order)
+            match order:
+                case Load():
+                    self._load(engine, order)
+                case Draw():
+                    self._draw(engine, order)
+                case Carry():
+                    self._carry(engine, order)
             self._memory = tuple(engine.memory().items())
 
     # -------------------------------------------------------------------- main thread
@@ -101,7 +125,7 @@ class Worker:
         observer = _Observer(self, order)
         try:
             notes = self._draw_plans(engine, order, observer)
-        except _Dropped:
+        except Dropped:
             self._say(Ended(job_id=order.job_id))
         except Exception as problem:  # noqa: BLE001 - a surprise costs this job, not the next one
             failed = Failed(
@@ -139,6 +163,28 @@ class Worker:
                     break
         return tuple(notes)
 
+    def _carry(self, engine: "Engine", order: Carry) -> None:
+        job_id = order.job_id
+
+        def say(number: int, total: int, text: str) -> None:
+            self._say(Told(job_id=job_id, number=number, total=total, text=text))
+
+        tell = Teller(say, lambda: self._wishes.pop(job_id, None))
+        try:
+            result = self._carry_out(order.work, engine, tell)
+        except Dropped:
+            self._say(Ended(job_id=job_id))
+        except PauseWork:
+            self._say(Paused(job_id=job_id))
+        except StopDrawing:
+            self._say(Carried(job_id=job_id, result={}, interrupted=True))
+        except Exception as problem:  # noqa: BLE001 - a surprise costs this work, not the next job
+            details = _details(problem)
+            self._say(Failed(job_id=job_id, failure=failure_of(problem), details=details))
+        else:
+            self._say(Carried(job_id=job_id, result=result, interrupted=tell.interrupted))
+        self._wishes.pop(job_id, None)
+
     def step_taken(self, order: Draw, step: Step) -> Wish | None:
         """Tell the server about a step and return what the person wants, if anything."""
         self._say(
@@ -165,7 +211,7 @@ class Worker:
                 match message:
                     case Ask(job_id=job_id, wish=wish):
                         self._wishes[job_id] = wish
-                    case Load() | Draw():
+                    case Load() | Draw() | Carry():
                         self._orders.put(message)
                     case _:
                         assert_never(message)
@@ -207,15 +253,15 @@ class _Observer:
         step = replace(step, batch=self._before + step.batch, batches=self._batches)
         match self._worker.step_taken(self._order, step):
             case Wish.CANCEL:
-                raise _Dropped
+                raise Dropped
             case Wish.INTERRUPT:
                 self.interrupted = self.stopped = True
                 raise StopDrawing
             case Wish.SKIP:
                 self.interrupted = True
                 raise SkipBatch
-            case None:
-                pass
+            case Wish.PAUSE | None:
+                pass  # pictures are short enough to be waited for
         began = time.monotonic()
         if self._order.previews and step.number < step.total and self._pace.due(now=began):
             self._worker.show(self._order, step.preview())

@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, replace
 from random import Random
+from typing import Final
 
 from pydantic import TypeAdapter
 
@@ -20,7 +21,10 @@ from webui.services.requests import GenerationRequest
 from webui.services.script_requests import ScriptRequest
 from webui.services.scripts import Settle, sheet
 
-__all__ = ["Drawing", "JobView", "Office"]
+__all__ = ["GENERATE", "Drawing", "JobView", "Office"]
+
+GENERATE: Final = "generate"
+"""The kind of jobs that draw pictures."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -88,7 +92,7 @@ class Drawing:
             plan = plan_it()
             wish = TypeAdapter(GenerationRequest).dump_python(request, mode="json")
             job = NewJob(
-                kind="generate",
+                kind=GENERATE,
                 owner=owner,
                 request=json.dumps(wish),
                 plan=encode(plan),
@@ -142,8 +146,12 @@ class Drawing:
         return self._executor.preview(job_id)
 
     def interrupt(self, job_id: str, *, owner: str) -> None:
-        """End the job now and keep what is drawn so far; a waiting job is dropped."""
-        if self._queue.view(job_id, owner=owner).state is JobState.QUEUED:
+        """End the job now and keep what is drawn so far; a waiting job is dropped.
+
+        A work that has paused ends with what it has saved as soon as its turn comes.
+        """
+        view = self._queue.view(job_id, owner=owner)
+        if view.state is JobState.QUEUED and view.progress.phase != "paused":
             self.cancel(job_id, owner=owner)
         else:
             self._executor.ask(job_id, Wish.INTERRUPT)
@@ -163,7 +171,10 @@ class Drawing:
     def results(self, job_id: str, *, owner: str) -> tuple[list[PictureView], list[PictureView]]:
         """Return the finished pictures of a job in drawing order, and the grids that show them."""
         kept = self.pictures(job_id, owner=owner)
-        count = picture_count(decode(self._queue.get(job_id).plan))
+        job = self._queue.get(job_id)
+        if job.kind != GENERATE:
+            return [], []
+        count = picture_count(decode(job.plan))
         return [each for each in kept if each.index < count], [
             each for each in kept if each.index >= count
         ]

@@ -9,6 +9,7 @@ from webui.services.gallery import Gallery
 from webui.services.generate import Drawing
 from webui.services.models import Models
 from webui.services.options import OptionsStore
+from webui.services.work import Workshop
 from webui.settings import Settings
 
 
@@ -20,6 +21,7 @@ class Studio:
         settings: How this server was started.
         options: The user options that hold now.
         drawing: Picture jobs.
+        workshop: Jobs that draw no pictures.
         models: Model files.
         gallery: Finished pictures.
         inputs: Pictures that people gave to draw from.
@@ -30,6 +32,7 @@ class Studio:
     settings: Settings
     options: OptionsStore
     drawing: Drawing
+    workshop: Workshop
     models: Models
     gallery: Gallery
     inputs: Inputs

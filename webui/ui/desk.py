@@ -7,6 +7,7 @@ from typing import Final
 
 from webui.jobs.views import JobState, JobView
 from webui.library.history import PictureView
+from webui.services.generate import GENERATE
 from webui.services.studio import Studio
 from webui.ui import stage
 from webui.ui.messages import Words
@@ -23,14 +24,14 @@ class Scene:
     """What the page shows of a job at one moment.
 
     Attributes:
-        stage: The pictures, or the preview.
+        stage: The pictures, or the preview; None to leave them as they are.
         progress: The bar and its line.
         notice: What the person should know; often empty.
         busy: Whether there is something to interrupt.
         several: Whether there is a next batch to skip to.
     """
 
-    stage: str
+    stage: str | None
     progress: str
     notice: str = ""
     busy: bool = False
@@ -46,16 +47,23 @@ class Desk:
     owner: str
 
     def active(self) -> list[JobView]:
-        """Return the person's running and waiting jobs, oldest first."""
-        return self.studio.drawing.active(owner=self.owner)
+        """Return the person's running and waiting picture jobs, oldest first."""
+        return [job for job in self.studio.drawing.active(owner=self.owner) if _draws(job)]
+
+    def works(self) -> list[JobView]:
+        """Return the person's running and waiting jobs that draw no pictures, oldest first."""
+        return [job for job in self.studio.drawing.active(owner=self.owner) if not _draws(job)]
 
     def latest(self, *, limit: int = FEWEST_SHOWN) -> list[PictureView]:
         """Return the person's last pictures, newest first."""
         return self.studio.gallery.search(owner=self.owner, limit=limit)
 
     async def resume(self) -> AsyncIterator[Scene]:
-        """Yield the scenes of all jobs that are in work or waiting now, one job after another."""
-        for job in await asyncio.to_thread(self.active):
+        """Yield the scenes of all jobs that are in work or waiting now, one job after another.
+
+        Those that draw come first; of the others only the progress is shown.
+        """
+        for job in await asyncio.to_thread(lambda: [*self.active(), *self.works()]):
             now = await asyncio.to_thread(self.studio.drawing.view, job.id, owner=self.owner)
             if not now.state.ended:
                 async for scene in self.follow(job.id):
@@ -69,6 +77,10 @@ class Desk:
         before, counted = await asyncio.to_thread(self.latest), 0
         async for job in self.studio.drawing.follow(job_id, owner=self.owner):
             others = [other for other in await asyncio.to_thread(self.active) if other.id != job_id]
+            if not _draws(job):
+                if not others:
+                    yield self._working(job)
+                continue
             gives_way = not job.state.ended or job.state is JobState.CANCELLED
             if gives_way and any(other.created < job.created for other in others):
                 continue
@@ -88,6 +100,13 @@ class Desk:
         shown = [grid for grid in grids if grid in pictures]
         return shown + [picture for picture in _of(job, pictures) if picture not in shown]
 
+    def _working(self, job: JobView) -> Scene:
+        return Scene(
+            stage=None,
+            progress=stage.progress(job, waiting=0, words=self.words),
+            notice=stage.ended(job, (), self.words) if job.state.ended else "",
+        )
+
     def _scene(
         self, job: JobView, done: list[PictureView], before: list[PictureView], *, waiting: int
     ) -> Scene:
@@ -102,6 +121,10 @@ class Desk:
             busy=not job.state.ended or waiting > 0,
             several=job.state is JobState.RUNNING and job.progress.batches > 1,
         )
+
+
+def _draws(job: JobView) -> bool:
+    return job.kind == GENERATE
 
 
 def _of(job: JobView, pictures: list[PictureView]) -> list[PictureView]:

@@ -127,7 +127,7 @@ class Scenery:
     def show(self, scene: Scene) -> Updates:
         """Return what changes on the page for a scene."""
         return {
-            self.stage: scene.stage,
+            self.stage: gr.skip() if scene.stage is None else scene.stage,
             self.progress: scene.progress,
             self.notice: scene.notice,
             **{button: gr.update(visible=scene.busy) for button in self.interrupts.values()},

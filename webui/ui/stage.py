@@ -6,6 +6,7 @@ from typing import Final
 
 from webui.jobs.views import JobState, JobView, Progress
 from webui.library.history import PictureView
+from webui.services.generate import GENERATE
 from webui.ui.messages import Words, explain, notice
 
 EXAMPLES: Final = (
@@ -116,7 +117,7 @@ def running(job: JobView, before: Sequence[PictureView], words: Words) -> str:
 def progress(job: JobView, *, waiting: int, words: Words) -> str:
     """Return the bar and the line that say how far a job is."""
     share = 100 if job.state is JobState.DONE else round(job.progress.fraction * 100, 1)
-    drawn = job.progress.phase == "drawing" and job.progress.steps > 0
+    drawn = job.progress.phase in ("drawing", "working") and job.progress.steps > 0
     measured = drawn or job.progress.phase == "saving" or job.state.ended
     kind = "ended" if job.state.ended else "measured" if measured else "waiting"
     line = " · ".join(part for part in _progress_parts(job, words) if part)
@@ -139,13 +140,15 @@ def ended(job: JobView, pictures: Sequence[PictureView], words: Words) -> str:
     said = ""
     if job.failure:
         said = explain(job.failure, words)
-    elif job.state is JobState.CANCELLED and not pictures:
+    elif job.state is JobState.CANCELLED and not pictures and job.kind == GENERATE:
         said = notice(words.html("stage.no_pictures"))
     return said + "".join(notice(escape(note)) for note in job.notes)
 
 
 def _progress_parts(job: JobView, words: Words) -> list[str]:
     if job.state is JobState.QUEUED:
+        if job.progress.phase == "paused":
+            return [words.html("progress.paused"), _part(job.progress, words)]
         return [_place(job, words)]
     if job.state is JobState.DONE:
         seconds = f"{(job.ended or 0) - (job.started or 0):.1f}"
@@ -158,6 +161,8 @@ def _progress_parts(job: JobView, words: Words) -> list[str]:
 def _drawing(now: Progress, words: Words) -> list[str]:
     if now.phase == "saving":
         return [words.html("progress.saving")]
+    if now.phase == "working":
+        return [_part(now, words), escape(now.text), _time_left(now.eta_seconds, words)]
     if now.phase != "drawing":
         return [words.html("progress.loading")]
     if not now.steps:
@@ -166,6 +171,12 @@ def _drawing(now: Progress, words: Words) -> list[str]:
     if now.batches > 1:
         parts.append(words.html("progress.picture", number=now.batch + 1, total=now.batches))
     return [*parts, _time_left(now.eta_seconds, words)]
+
+
+def _part(now: Progress, words: Words) -> str:
+    if not now.steps:
+        return words.html("progress.preparing")
+    return words.html("progress.working", number=now.step, total=now.steps)
 
 
 def _place(job: JobView, words: Words) -> str:

@@ -25,7 +25,7 @@ WHOLE_TEST = 60.0
 class Shop:
     """A queue, a supervisor and the pictures that it delivered."""
 
-    def __init__(self, folder, run, *, silence=60.0, deliver=None) -> None:
+    def __init__(self, folder, run, *, silence=60.0, deliver=None, **around) -> None:
         self.queue = Queue(folder / "jobs.sqlite3", limit_per_owner=100)
         self.queue.recover()
         self.bell = Bell()
@@ -33,7 +33,9 @@ class Shop:
         self.executor = LocalExecutor(
             self.queue,
             DeviceSettings(),
-            Surroundings(deliver=deliver or self.keep, bell=self.bell, run=run, silence=silence),
+            Surroundings(
+                deliver=deliver or self.keep, bell=self.bell, run=run, silence=silence, **around
+            ),
         )
 
     def keep(self, delivery: Delivery) -> str:

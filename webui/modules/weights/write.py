@@ -1,15 +1,44 @@
-"""A model file written whole: under another name first, then put in its place in one move."""
+"""A model file written whole: under another name first, then put in its place in one move.
 
+Small files are written from tensors in memory. A large one is written tensor by tensor, so that two
+checkpoints can be merged that do not fit into memory together.
+"""
+
+import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from tempfile import mkstemp
+from typing import Any, BinaryIO, Final
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import save_file  # pyright: ignore[reportUnknownVariableType] - its types are partial
 from torch import Tensor
 
 from webui.modules.errors import StorageError
+from webui.modules.weights.read import DTYPES
+
+_NAMES: Final = {dtype: name for name, dtype in DTYPES.items()}
+
+ALIGNMENT: Final = 8
+"""The data begin at a multiple of so many bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """The place of one tensor in a file that is written piece by piece."""
+
+    dtype: torch.dtype
+    shape: tuple[int, ...]
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return prod(self.shape) * self.dtype.itemsize
 
 
 def write_safetensors(
@@ -21,12 +50,48 @@ def write_safetensors(
         StorageError: If the folder is missing or read-only, or the disk is full. Nothing is left
             behind then, and an older file stays as it was.
     """
+    with written_whole(path) as unfinished:
+        whole = {key: tensor.contiguous() for key, tensor in tensors.items()}
+        save_file(whole, unfinished, dict(metadata))
+
+
+def stream_safetensors(
+    path: Path,
+    slots: Mapping[str, Slot],
+    tensor: Callable[[str], Tensor],
+    metadata: Mapping[str, str],
+) -> None:
+    """Write a ``.safetensors`` of which only one tensor is in memory at a time.
+
+    Args:
+        path: The new file.
+        slots: Type and shape of each tensor by its name.
+        tensor: Gives a tensor when its turn has come; of the type and shape of its slot.
+        metadata: Free texts for the header.
+
+    Raises:
+        StorageError: As ``write_safetensors``; what ``tensor`` raises passes through, and nothing
+            is left behind.
+    """
+    order = sorted(slots, key=lambda name: (-slots[name].dtype.itemsize, name))
+    with written_whole(path) as unfinished, unfinished.open("wb") as file:
+        file.write(_header(order, slots, metadata))
+        for name in order:
+            _write(file, tensor(name).to(slots[name].dtype))
+
+
+@contextmanager
+def written_whole(path: Path) -> Generator[Path]:
+    """Give a file to write to that takes its name when the body has ended well.
+
+    Raises:
+        StorageError: If it cannot be written. Nothing is left behind then.
+    """
     try:
         number, name = mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
         os.close(number)
         try:
-            whole = {key: tensor.contiguous() for key, tensor in tensors.items()}
-            save_file(whole, name, dict(metadata))
+            yield Path(name)
             _settle(Path(name), path)
         finally:
             Path(name).unlink(missing_ok=True)  # gone already if all went well
@@ -34,6 +99,30 @@ def write_safetensors(
         message = f"{path.name} cannot be written: {error}"
         hint = "Free some space or choose another folder."
         raise StorageError(message, hint=hint, value=path.name) from error
+
+
+def _header(order: list[str], slots: Mapping[str, Slot], metadata: Mapping[str, str]) -> bytes:
+    """Return the length and the table of contents, padded with spaces as the format allows."""
+    table: dict[str, Any] = {"__metadata__": dict(metadata)} if metadata else {}
+    start = 0
+    for name in order:
+        slot = slots[name]
+        end = start + slot.size
+        table[name] = {
+            "dtype": _NAMES[slot.dtype],
+            "shape": list(slot.shape),
+            "data_offsets": [start, end],
+        }
+        start = end
+    text = json.dumps(table, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % ALIGNMENT)
+    return len(text).to_bytes(8, "little") + text
+
+
+def _write(file: BinaryIO, tensor: Tensor) -> None:
+    if tensor.numel():
+        flat = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
+        file.write(flat.numpy().data)
 
 
 def _settle(written: Path, path: Path) -> None:

@@ -1,0 +1,81 @@
+"""Works: jobs that draw no pictures, such as converting a model file; as text, and carried out."""
+
+import json
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from pydantic import TypeAdapter, ValidationError
+
+from webui.modules.errors import JobError
+from webui.modules.types import ConvertPlan, Tell
+
+if TYPE_CHECKING:
+    from webui.modules.pipeline.engine import Engine
+
+Work = ConvertPlan
+"""Everything that the worker does besides drawing. A class with ``YIELDS`` set is long: it pauses
+while others have something to do, and is begun again from the state that it has saved."""
+
+Result = Mapping[str, object]
+"""What a work has brought: numbers, texts and lists by name, fit for JSON."""
+
+CarryOut = Callable[[Work, "Engine", Tell], Result]
+"""Does a work on an engine; raises what ``Tell`` raises."""
+
+_KINDS: Final[Mapping[str, type[Work]]] = {kind.__name__: kind for kind in (ConvertPlan,)}
+
+
+def encode(work: Work) -> str:
+    """Write a work as JSON that names its class."""
+    adapter: TypeAdapter[Any] = TypeAdapter(type(work))
+    kind = type(work).__name__
+    return json.dumps({"work": kind, "plan": adapter.dump_python(work, mode="json")})
+
+
+def decode(text: str) -> Work:
+    """Read what ``encode`` wrote.
+
+    Raises:
+        JobError: If another version of the program wrote it in another way.
+    """
+    try:
+        told = cast("dict[str, Any]", json.loads(text))
+        adapter: TypeAdapter[Work] = TypeAdapter(_KINDS[told["work"]])
+        return adapter.validate_python(told["plan"])
+    except (ValueError, KeyError, TypeError, ValidationError) as problem:
+        message = "this work was written down by another version of the program"
+        raise JobError(message, hint="Submit it again.") from problem
+
+
+def carry_out(work: Work, engine: "Engine", tell: Tell) -> Result:
+    """Do a work; torch and the engine's rooms are imported only here, in the worker.
+
+    Args:
+        work: What to do.
+        engine: For works that draw or train; the others leave it alone.
+        tell: Told how far it is.
+
+    Raises:
+        ModelError: If a file is damaged or does not fit; the message says which and why.
+        StorageError: If the result cannot be written.
+        StopDrawing: If somebody asked for its end and it has nothing to hand over.
+        PauseWork: If it has saved its state and others shall go first.
+    """
+    return _CARRIERS[type(work)](work, engine, tell)
+
+
+def noted(result: Result) -> tuple[str, ...]:
+    """Return what a result says to the person: its ``notes``."""
+    notes = result.get("notes", ())
+    return tuple(map(str, cast("list[object]", notes))) if isinstance(notes, list | tuple) else ()
+
+
+def _convert(work: ConvertPlan, _engine: "Engine", tell: Tell) -> Result:
+    from webui.modules.layers.convert import convert
+
+    return convert(work, tell)
+
+
+_CARRIERS: Final[Mapping[type[Work], Callable[[Any, "Engine", Tell], Result]]] = {
+    ConvertPlan: _convert,
+}
