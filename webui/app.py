@@ -140,10 +140,14 @@ def opened(settings: Settings) -> Generator[Studio]:
                 drawing=Drawing(office, random=SystemRandom()),
                 workshop=Workshop(office),
                 models=stock.models,
+                extensions=stock.house.extensions,
                 gallery=Gallery(history),
                 inputs=stock.inputs,
                 worker=executor.worker,
-                notices=queue.notices + settings.problems + options.problems,
+                notices=queue.notices
+                + settings.problems
+                + options.problems
+                + stock.house.extensions.problems(),
             )
         finally:
             executor.stop(patience=STOP_SECONDS)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = [
     "API",
     "GROUP",
+    "NOTHING",
     "SERVER_POINTS",
     "WORKER_POINTS",
     "Asked",
@@ -43,6 +44,9 @@ API: Final = 1
 
 GROUP: Final = "atelier.extensions"
 """Entry points of this group name extensions that were installed as packages."""
+
+NOTHING: Final = (None, "", "None", False, 0)
+"""Values of a switch that ask for nothing."""
 
 Said = Mapping[str, str]
 """A text in each language of the page, by its code: ``{"en": ..., "zh": ...}``."""

@@ -101,6 +101,7 @@ def request_fields(parsed: Mapping[str, str | int | bool]) -> dict[str, Any]:
 
     "start", "hires" and "refiner" are there if the text speaks of them: mappings with the names of
     the fields of ``StartRequest`` (with "masked" in it), ``HiresRequest`` and ``RefinerRequest``.
+    So is "extensions": the settings of each, by its name.
     A text holds no pictures, so those of "start" are missing.
 
     Raises:

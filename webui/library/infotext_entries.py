@@ -6,6 +6,7 @@ from typing import Final
 
 from PIL import Image
 
+from webui.library.infotext_extensions import extension_entries
 from webui.library.infotext_passes import (
     Entries,
     hires_entries,
@@ -69,6 +70,7 @@ def entries(plan: GenerationPlan, index: int, *, hash_start: bool = False) -> En
     yield from _init_hash(plan, index, wanted=hash_start)
     yield from _noise_source(plan)
     yield from _passes(plan, index)
+    yield from extension_entries(plan)
 
 
 def _passes(plan: GenerationPlan, index: int) -> Entries:

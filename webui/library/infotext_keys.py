@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from webui.library.infotext_extensions import read_extensions
 from webui.library.infotext_passes import SOFT_KEYS, read_hires, read_refiner, read_start
 from webui.library.infotext_values import Parsed, flag, number, pair, read, wording
 
@@ -132,6 +133,7 @@ def fields_of_request(parsed: Parsed) -> dict[str, Any]:
         "start": read_start(parsed),
         "hires": read_hires(parsed),
         "refiner": read_refiner(parsed),
+        "extensions": read_extensions(parsed),
     }
     return fields | {name: part for name, part in parts.items() if part}
 

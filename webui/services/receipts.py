@@ -7,6 +7,7 @@ from typing import Final
 
 from webui.library import infotext
 from webui.library.compare import Comparison
+from webui.library.infotext_extensions import extension_keys
 from webui.library.infotext_keys import ASSUMED, KNOWN_KEYS
 from webui.modules.types import GenerationPlan
 from webui.services.keeping import PROGRAM
@@ -166,7 +167,7 @@ def _settings(there: infotext.Parsed, here: infotext.Parsed) -> Iterator[Reason]
     for key, value in there.items():
         if key in _OWN_SENTENCES or _same(value, here.get(key, ASSUMED.get(key, ""))):
             continue
-        if key in KNOWN_KEYS:
+        if key in KNOWN_KEYS or key in extension_keys():
             told = "left out" if key not in here else _cut(str(here[key]))
             yield Reason(kind="setting", name=key, there=_cut(str(value)), here=told)
         else:

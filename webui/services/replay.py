@@ -18,11 +18,13 @@ from webui.library.compare import compare, difference
 from webui.library.infotext_keys import OPTION_KEYS
 from webui.library.saving import replace_file
 from webui.modules.errors import InfotextError, PictureError, UnknownNameError, UnknownPictureError
+from webui.services.extensions import Roster
 from webui.services.models import Models
 from webui.services.options import defaults
 from webui.services.pasted import wished
 from webui.services.receipts import Drawn, Receipt, receipt_of
 from webui.services.requests import GenerationRequest
+from webui.services.resolve_extensions import here
 from webui.services.studio import Studio
 from webui.settings import DeviceSettings
 
@@ -71,7 +73,7 @@ def replay(studio: Studio, *, text: str, picture: bytes | None, owner: str) -> J
     """
     if not text.strip() and picture:
         text, _ = studio.gallery.read_texts(picture)
-    request = replay_request(text, models=studio.models)
+    request = replay_request(text, models=studio.models, roster=studio.extensions)
     kept = studio.inputs.keep(picture).path if picture else None
     lossy = lossy_format(picture) if picture else ""
     job = studio.drawing.submit(request, owner=owner)
@@ -80,15 +82,17 @@ def replay(studio: Studio, *, text: str, picture: bytes | None, owner: str) -> J
     return job
 
 
-def replay_request(text: str, *, models: Models) -> GenerationRequest:
+def replay_request(text: str, *, models: Models, roster: Roster) -> GenerationRequest:
     """Return the request that a settings text means under A1111's defaults.
 
-    A checkpoint or VAE that is not here is left open; the receipt tells it.
+    A checkpoint, VAE or extension that is not here is left open; the receipt tells it.
 
     Raises:
         InfotextError: If there are no settings, or one has a value that it cannot have.
     """
-    return GenerationRequest(**_here(replay_fields(text), models))
+    fields = _here(replay_fields(text), models)
+    asked = here(fields.pop("extensions", {}), roster, models)
+    return GenerationRequest(**fields, extensions=asked)
 
 
 def replay_fields(text: str) -> dict[str, Any]:

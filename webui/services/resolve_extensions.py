@@ -7,7 +7,16 @@ from pathlib import Path
 from typing import Any, Final
 
 from webui.hooks.host import Extension, reason_of
-from webui.hooks.spec import Asked, FileFacts, Resource, Section, Setting, SettingValue, Settled
+from webui.hooks.spec import (
+    NOTHING,
+    Asked,
+    FileFacts,
+    Resource,
+    Section,
+    Setting,
+    SettingValue,
+    Settled,
+)
 from webui.modules.errors import (
     ModelError,
     RangeError,
@@ -23,9 +32,6 @@ from webui.services import limits as allowed
 from webui.services.extensions import Roster
 from webui.services.models import Models
 from webui.settings import Limits
-
-NOTHING: Final = ("", "None", False, 0)
-"""Values of a switch that ask for nothing."""
 
 ANY_NUMBER: Final = (-1e9, 1e9, 0.0)
 
@@ -62,6 +68,21 @@ def with_extensions(plan: GenerationPlan, wished: Wished, stock: Stock) -> Gener
         uses.append(use)
         notes += told
     return replace(plan, extensions=tuple(uses), notes=(*plan.notes, *notes))
+
+
+def here(wished: Wished, roster: Roster, models: Models) -> dict[str, Mapping[str, Any]]:
+    """Return what is asked of those extensions that are on and whose files are there."""
+    found: dict[str, Mapping[str, Any]] = {}
+    for name, given in wished.items():
+        try:
+            extension = roster.find(name)
+            for setting in _settings(extension):
+                if setting.kind and given.get(setting.name) not in NOTHING:
+                    models.add_on(setting.kind, str(given[setting.name]))
+        except WebuiError:
+            continue
+        found[name] = given
+    return found
 
 
 def settings_of(

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from webui.jobs.executor import WorkerView
 from webui.library.inputs import Inputs
+from webui.services.extensions import Roster
 from webui.services.gallery import Gallery
 from webui.services.generate import Drawing
 from webui.services.models import Models
@@ -23,6 +24,7 @@ class Studio:
         drawing: Picture jobs.
         workshop: Jobs that draw no pictures.
         models: Model files.
+        extensions: What is added to drawing, and what of it is switched off.
         gallery: Finished pictures.
         inputs: Pictures that people gave to draw from.
         worker: Tells how the process that draws is.
@@ -34,6 +36,7 @@ class Studio:
     drawing: Drawing
     workshop: Workshop
     models: Models
+    extensions: Roster
     gallery: Gallery
     inputs: Inputs
     worker: Callable[[], WorkerView]
