@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from webui.modules.errors import ModelFileError, UnsupportedModelError
+from webui.modules.layers.times import acts
 from webui.modules.weights.read import TensorReader, open_tensors
 
 ACTIVATIONS: Final[Mapping[str, Callable[[], nn.Module]]] = {
@@ -68,10 +69,12 @@ class Hypernetwork:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class HypernetworkUse:
-    """One file and how strongly it acts."""
+    """One file, how strongly it acts, and when; see ``times.py``."""
 
     hypernetwork: Hypernetwork
     weight: float = 1.0
+    start: float = 0.0
+    stop: float = 1.0
 
 
 def read_hypernetwork(path: Path) -> Hypernetwork:
@@ -176,10 +179,19 @@ class Contexts:
 
     def __init__(self, uses: Sequence[HypernetworkUse], device: torch.device) -> None:
         self._uses = [use for use in uses if use.weight != 0]
+        self._acting = self._uses
         for use in self._uses:
             for pair in use.hypernetwork.pairs.values():
                 for network in pair:
                     nn.Module.to(network, device)
+
+    def __bool__(self) -> bool:
+        """Tell whether there is anything that acts at some time."""
+        return bool(self._uses)
+
+    def at(self, taken: int, steps: int) -> None:
+        """Let act what acts after so many steps."""
+        self._acting = [use for use in self._uses if acts(use, taken, steps)]
 
     def __call__(self, context: Tensor) -> tuple[Tensor, Tensor]:
         """Return what keys and what values are made from.
@@ -191,7 +203,7 @@ class Contexts:
             ModelFileError: If a network does not fit this width.
         """
         keys = values = context
-        for use in self._uses:
+        for use in self._acting:
             pair = use.hypernetwork.pairs.get(context.shape[-1])
             if pair is not None:
                 keys = _added(pair[0], keys, use)

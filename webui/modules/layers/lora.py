@@ -1,23 +1,25 @@
 """Files of the LoRA family: read, checked against a checkpoint, laid on and taken off exactly.
 
 A file is a set of small tensors for each layer that it changes. Laying it on adds each layer's
-change to the network's own weights, as A1111 does; the own weights are put aside untouched and put
-back, so that afterwards every bit is as it was.
+change to the network's own weights, as A1111 does; see ``worn.py`` for where the sums lie.
 """
 
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 from torch import Tensor, nn
 
 from webui.modules.errors import ModelFileError, UnsupportedModelError
+from webui.modules.layers.blocks import BASE, Blocks, block_of, factor_of
 from webui.modules.layers.deltas import Parts, delta, method_of
 from webui.modules.layers.names import Layer, layer_table
 from webui.modules.layers.peft import in_our_words, read_configs
+from webui.modules.layers.worn import LayerChange, Worn
 from webui.modules.weights.architecture import UNetShape
+from webui.modules.weights.keymap import ldm_unet_name
 from webui.modules.weights.lora_parts import BUNDLE, split
 from webui.modules.weights.read import open_tensors
 
@@ -51,12 +53,20 @@ class LoraUse:
         weight: Factor on its changes of the denoising network.
         text_weight: Factor on its changes of the text encoder.
         rank: Use only so many dimensions; 0 for all.
+        blocks: Factors on ``weight`` by block, and on ``text_weight`` that of ``BASE``.
+        start: From when on it acts on the denoising network; see ``times.py``.
+        stop: Until when.
+        told: The person knows already which layers this checkpoint has not.
     """
 
     lora: Lora
     weight: float = 1.0
     text_weight: float = 1.0
     rank: int = 0
+    blocks: Blocks = ()
+    start: float = 0.0
+    stop: float = 1.0
+    told: bool = False
 
 
 def read_lora(path: Path) -> Lora:
@@ -98,9 +108,11 @@ class Networks:
         self, unet: nn.Module, text: nn.Module, shape: UNetShape, second: nn.Module | None = None
     ) -> None:
         self._networks = {"unet": unet, "text": text}
+        self._shape = shape
         if second is not None:
             self._networks["text2"] = second
         seconds = [] if second is None else _layers(second)
+        self._worn = {name: Worn(network) for name, network in self._networks.items()}
         self._table = layer_table(_layers(unet), _layers(text), shape, seconds)
 
     def find(self, name: str) -> Layer | None:
@@ -126,91 +138,74 @@ class Networks:
         """Return the weight or the bias of a layer."""
         return self._networks[layer.network].get_parameter(f"{layer.path}.{leaf}")
 
-    def has_bias(self, layer: Layer) -> bool:
-        """Tell whether a layer has a bias to add to."""
-        owner = self._networks[layer.network].get_submodule(layer.path)
-        return any(name == "bias" for name, _ in owner.named_parameters(recurse=False))
-
     @contextmanager
     def changed_by(self, uses: Sequence[LoraUse]) -> Generator[tuple[str, ...]]:
-        """Lay files on for as long as the context lasts; yields what the person should know.
-
-        Changes are added in the order of the files, in float32, and then brought to the network's
-        number format once.
-        """
-        put_aside: list[tuple[nn.Parameter, Tensor]] = []
+        """Lay files on for as long as the context lasts; yields what the person should know."""
         try:
-            notes = self._lay_on(uses, put_aside)
-            yield notes
+            yield (*self.unknown(uses), *self.wear(uses, uses))
         finally:
-            for parameter, own in put_aside:
-                parameter.data = own
+            self.take_off()
 
-    @torch.no_grad()
-    def _lay_on(
-        self, uses: Sequence[LoraUse], put_aside: list[tuple[nn.Parameter, Tensor]]
-    ) -> tuple[str, ...]:
+    def wear(self, uses: Sequence[LoraUse], acting: Sequence[LoraUse]) -> tuple[str, ...]:
+        """Wear exactly these files; returns what could not be laid on.
+
+        Args:
+            uses: All files that prompts ask for; they change the text encoder.
+            acting: Those that change the denoising network now.
+        """
+        failed: Counter[str] = Counter()
+        for name, worn in self._worn.items():
+            chosen = acting if name == "unet" else uses
+            failed.update(worn.wear(list(self._changes(name, chosen))))
+        return tuple(
+            f"{source}: {count} layers do not fit this checkpoint and were left out"
+            for source, count in failed.items()
+        )
+
+    def take_off(self) -> None:
+        """Wear nothing; what was worn last is kept for the next time while there is memory."""
+        self.wear((), ())
+        self.spare()
+
+    def spare(self, *, everything: bool = False) -> None:
+        """Let go of changed weights that are kept for the next time, if memory is short."""
+        for worn in self._worn.values():
+            worn.spare(everything=everything)
+
+    def unknown(self, uses: Sequence[LoraUse]) -> tuple[str, ...]:
+        """Return what the person should know of layers that this checkpoint has not."""
         notes: list[str] = []
-        wanted: dict[Layer, list[tuple[LoraUse, Parts]]] = {}
         for use in uses:
-            unknown = 0
-            for name, parts in use.lora.layers.items():
-                layer = self.find(name)
-                if layer is None:
-                    unknown += 1
-                else:
-                    wanted.setdefault(layer, []).append((use, parts))
-            if unknown:
+            unknown = sum(self.find(name) is None for name in use.lora.layers)
+            if unknown and not use.told:
                 total = len(use.lora.layers)
                 notes.append(
                     f"{use.lora.source}: {unknown} of {total} layers are not in this checkpoint"
+                    " and were left out"
                 )
-        failed: dict[str, int] = {}
-        for layer, changes in wanted.items():
-            self._change(layer, changes, put_aside, failed)
-        notes += [
-            f"{source}: {count} layers do not fit this checkpoint"
-            for source, count in failed.items()
-        ]
         return tuple(notes)
 
-    def _change(
-        self,
-        layer: Layer,
-        changes: Iterable[tuple[LoraUse, Parts]],
-        put_aside: list[tuple[nn.Parameter, Tensor]],
-        failed: dict[str, int],
-    ) -> None:
-        parameter = self.parameter(layer)
-        own_weight = parameter.detach().float()
-        weight, bias = own_weight, None
-        own_bias = self.parameter(layer, "bias") if self.has_bias(layer) else None
-        known_bias = None if own_bias is None else own_bias.detach().float()
-        for use, parts in changes:
-            strength = use.weight if layer.network == "unet" else use.text_weight
-            if strength == 0:
-                continue
-            try:
-                change = delta(parts, weight, strength=strength, rank=use.rank, bias=known_bias)
-            except ModelFileError:
-                failed[use.lora.source] = failed.get(use.lora.source, 0) + 1
-                continue
-            if change.weight is not None:
-                # A1111 adds in the number format of the change, and its pixels depend on it.
-                weight = (weight.to(change.weight.dtype) + change.weight).float()
-            if change.bias is not None:
-                bias = change.bias if bias is None else bias + change.bias
-        if weight is not own_weight:
-            _replace(parameter, weight, put_aside)
-        if bias is not None and own_bias is not None and known_bias is not None:
-            _replace(own_bias, known_bias + bias, put_aside)
+    def _changes(self, network: str, uses: Sequence[LoraUse]) -> Iterator[LayerChange]:
+        for use in uses:
+            for name, parts in use.lora.layers.items():
+                layer = self.find(name)
+                if layer is None or layer.network != network:
+                    continue
+                strength = use.weight if network == "unet" else use.text_weight
+                if use.blocks:
+                    strength *= factor_of(use.blocks, self._block(layer))
+                yield LayerChange(
+                    source=use.lora.source,
+                    path=layer.path,
+                    parts=parts,
+                    strength=strength,
+                    rank=use.rank,
+                )
 
-
-def _replace(
-    parameter: nn.Parameter, value: Tensor, put_aside: list[tuple[nn.Parameter, Tensor]]
-) -> None:
-    put_aside.append((parameter, parameter.data))
-    parameter.data = value.to(parameter.dtype)
+    def _block(self, layer: Layer) -> str:
+        if layer.network != "unet":
+            return BASE
+        return block_of(ldm_unet_name(f"{layer.path}.", self._shape))
 
 
 def _layers(network: nn.Module) -> list[str]:

@@ -13,6 +13,7 @@ from webui.modules.errors import WebuiError
 from webui.modules.layers.embedding import Embedding, read_embedding
 from webui.modules.layers.hypernetwork import Contexts, HypernetworkUse, read_hypernetwork
 from webui.modules.layers.lora import LoraUse, Networks, read_lora
+from webui.modules.layers.times import acts
 from webui.modules.networks.attention import reading_through
 from webui.modules.networks.checkpoint import Checkpoint
 from webui.modules.networks.token_table import TokenTable
@@ -25,17 +26,34 @@ REMEMBERED: Final = 32
 File = TypeVar("File")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(kw_only=True, slots=True)
 class Laid:
     """What lies over a checkpoint now.
 
     Attributes:
         words: What prompts can name.
-        notes: What could not be laid on, for the person to read.
+        told: What could not be laid on, for the person to read.
+        networks: The checkpoint's networks, which wear LoRA files.
+        loras: Those files.
+        contexts: The hypernetworks.
     """
 
     words: LearnedWords
-    notes: tuple[str, ...]
+    told: dict[str, None]
+    networks: Networks
+    loras: Sequence[LoraUse]
+    contexts: Contexts
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What could not be laid on so far; what acts late is tried late."""
+        return tuple(self.told)
+
+    def at(self, taken: int, steps: int) -> None:
+        """Let act what acts on the denoising network after so many of its steps."""
+        acting = [use for use in self.loras if acts(use, taken, steps)]
+        self.told |= dict.fromkeys(self.networks.wear(self.loras, acting))
+        self.contexts.at(taken, steps)
 
 
 class Wardrobe:
@@ -43,6 +61,7 @@ class Wardrobe:
 
     def __init__(self) -> None:
         self._files: dict[tuple[Path, int], object] = {}
+        self._networks: dict[int, tuple[Checkpoint, Networks]] = {}
 
     @contextmanager
     def laid_on(
@@ -50,7 +69,8 @@ class Wardrobe:
     ) -> Generator[Laid]:
         """Lay add-ons over a checkpoint for as long as the context lasts.
 
-        One that cannot be laid on is left out and told in the notes; the others are laid on.
+        One that cannot be laid on is left out and told in the notes; the others are laid on, as
+        they act before the first step.
 
         Args:
             checkpoint: The main model; afterwards it is bit for bit what it was.
@@ -67,14 +87,12 @@ class Wardrobe:
                 for name, vectors in use.lora.embeddings.items()
                 if name not in known
             ]
+        networks = self._networks_of(checkpoint)
+        notes += networks.unknown(loras)
+        contexts = Contexts(list(self._hypernetworks(uses, notes)), device.torch)
         with ExitStack() as worn:
-            if loras:
-                shape = checkpoint.architecture.unet
-                networks = Networks(checkpoint.unet, checkpoint.text, shape)
-                notes += worn.enter_context(networks.changed_by(loras))
-            hypernetworks = list(self._hypernetworks(uses, notes))
-            if hypernetworks:
-                contexts = Contexts(hypernetworks, device.torch)
+            worn.callback(networks.take_off)
+            if contexts:
                 worn.enter_context(reading_through(checkpoint.unet, contexts))
             fitting = _fitting(embeddings, checkpoint, notes)
             if fitting:
@@ -82,7 +100,31 @@ class Wardrobe:
                 rows = torch.cat([embedding.vectors for embedding in fitting])
                 worn.enter_context(table.with_rows(rows))
             words = LearnedWords((each.name, len(each.vectors)) for each in fitting)
-            yield Laid(words=words, notes=tuple(notes))
+            laid = Laid(
+                words=words,
+                told=dict.fromkeys(notes),
+                networks=networks,
+                loras=loras,
+                contexts=contexts,
+            )
+            laid.at(0, 1)
+            yield laid
+
+    def forget(self, checkpoint: Checkpoint | None = None) -> None:
+        """Let go of all that is kept of one checkpoint, or of all, and is not worn."""
+        for known, networks in list(self._networks.values()):
+            if checkpoint is None or known is checkpoint:
+                networks.spare(everything=True)
+        if checkpoint is not None:
+            self._networks.pop(id(checkpoint), None)
+
+    def _networks_of(self, checkpoint: Checkpoint) -> Networks:
+        known = self._networks.get(id(checkpoint))
+        if known is None:
+            shape = checkpoint.architecture.unet
+            known = (checkpoint, Networks(checkpoint.unet, checkpoint.text, shape))
+            self._networks[id(checkpoint)] = known
+        return known[1]
 
     def _loras(self, uses: Sequence[LayerUse], notes: list[str]) -> Generator[LoraUse]:
         for use, lora in self._read_all(ModelKind.LORA, uses, read_lora, notes):
@@ -91,6 +133,10 @@ class Wardrobe:
                 weight=use.weight,
                 text_weight=use.text_weight,
                 rank=use.rank,
+                blocks=use.blocks,
+                start=use.start,
+                stop=use.stop,
+                told=use.told,
             )
 
     def _hypernetworks(
@@ -98,7 +144,9 @@ class Wardrobe:
     ) -> Generator[HypernetworkUse]:
         found = self._read_all(ModelKind.HYPERNETWORK, uses, read_hypernetwork, notes)
         for use, hypernetwork in found:
-            yield HypernetworkUse(hypernetwork=hypernetwork, weight=use.weight)
+            yield HypernetworkUse(
+                hypernetwork=hypernetwork, weight=use.weight, start=use.start, stop=use.stop
+            )
 
     def _embeddings(self, uses: Sequence[LayerUse], notes: list[str]) -> Generator[Embedding]:
         def read(path: Path) -> Embedding:

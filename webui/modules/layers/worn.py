@@ -1,0 +1,256 @@
+"""The weights of one network as its add-ons change them, put on and taken off by swapping.
+
+The network's own weights are never written to. Changed ones are computed into memory of their own,
+and a parameter is pointed at the one or the other; so taking off costs nothing and is exact, and
+the same add-ons are put on again for nothing while their weights are kept.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import torch
+from torch import Tensor, nn
+
+from webui.modules.errors import ModelFileError
+from webui.modules.layers.deltas import Parts, delta, first_dimensions, method_of, scale_of
+from webui.modules.layers.room import Room, is_ample, size_of
+
+KEPT: Final = 2
+"""So many sets of changed weights are kept for a network; more would be much memory."""
+
+_PLAIN: Final = frozenset({"lora_up.weight", "lora_down.weight", "alpha", "scale"})
+"""The parts of a layer whose change is a product of two matrices and nothing else."""
+
+_PIECE: Final = 1024 * 1024
+"""Elements of a narrower weight that are computed at once in 32 bits; so many stay in cache."""
+
+_KERNEL: Final = 4
+"""Axes of a convolution's weight."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LayerChange:
+    """What one file does to one layer.
+
+    Attributes:
+        source: Name of the file.
+        path: The layer in the network.
+        parts: The file's tensors for it.
+        strength: Factor on the whole change.
+        rank: Use only so many dimensions; 0 for all.
+    """
+
+    source: str
+    path: str
+    parts: Parts
+    strength: float
+    rank: int = 0
+
+    @property
+    def key(self) -> tuple[int, str, float, int]:
+        """What tells it from every other one while its file is in memory."""
+        return id(self.parts), self.path, self.strength, self.rank
+
+
+Key = tuple[tuple[int, str, float, int], ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Set:
+    """Changed weights by their full names, and the memory that they lie in.
+
+    Attributes:
+        room: The memory.
+        weights: By the names of parameters.
+        failed: Layers that a file could not change, by the file.
+        changes: What they came from; held here so that no other change can have their key.
+    """
+
+    room: Room
+    weights: Mapping[str, Tensor]
+    failed: Mapping[str, int]
+    changes: Sequence[LayerChange]
+
+
+@dataclass(slots=True)
+class Worn:
+    """One network, and what it wears.
+
+    Attributes:
+        network: The network; while it wears nothing its weights are its own, bit for bit.
+    """
+
+    network: nn.Module
+    _own: dict[str, Tensor] = field(default_factory=dict[str, Tensor])
+    _sets: dict[Key, _Set] = field(default_factory=dict[Key, _Set])
+    _now: Key = ()
+
+    @torch.inference_mode(mode=False)
+    def wear(self, changes: Sequence[LayerChange]) -> Mapping[str, int]:
+        """Wear exactly these changes; none of them is the network as it is.
+
+        Changes of one layer are added in their order, in float32, and brought to the network's
+        number format once.
+
+        Returns:
+            How many layers each file could not change.
+        """
+        changes = [change for change in changes if change.strength != 0]
+        key = tuple(change.key for change in changes)
+        if key != self._now:
+            self._put_back()
+            if changes:
+                chosen = self._sets.pop(key, None) or self._made(changes)
+                self._sets[key] = chosen
+                self._point_at(chosen.weights)
+            self._now = key
+        return self._sets[key].failed if key else {}
+
+    def spare(self, *, everything: bool = False) -> None:
+        """Let go of what is kept but not worn, if memory is short or all of it is to go."""
+        device = next(self.network.parameters()).device
+        if everything or not is_ample(device):
+            self._sets = {key: kept for key, kept in self._sets.items() if key == self._now}
+
+    def _put_back(self) -> None:
+        for name, weight in self._own.items():
+            self.network.get_parameter(name).data = weight
+        self._own.clear()
+        self._now = ()
+
+    def _point_at(self, weights: Mapping[str, Tensor]) -> None:
+        for name, weight in weights.items():
+            parameter = self.network.get_parameter(name)
+            self._own[name] = parameter.data
+            parameter.data = weight
+
+    @torch.no_grad()
+    def _made(self, changes: Sequence[LayerChange]) -> _Set:
+        by_layer: dict[str, list[LayerChange]] = {}
+        for change in changes:
+            by_layer.setdefault(change.path, []).append(change)
+        own = {name: self.network.get_parameter(name).data for name in self._named(by_layer)}
+        room = self._room(own)
+        places = dict(zip(own, room.like(own.values()), strict=True))
+        weights: dict[str, Tensor] = {}
+        failed: dict[str, int] = {}
+        for path, wanted in by_layer.items():
+            layer = _Layer(path, own, places)
+            if layer.add_plain(wanted) or layer.add_any(wanted, failed):
+                weights |= layer.changed
+        return _Set(room=room, weights=weights, failed=failed, changes=changes)
+
+    def _named(self, by_layer: Mapping[str, Sequence[LayerChange]]) -> list[str]:
+        """Return the names of all parameters that these changes may touch."""
+        named: list[str] = []
+        for path, wanted in by_layer.items():
+            named.append(f"{path}.weight")
+            inside = dict(self.network.get_submodule(path).named_parameters(recurse=False))
+            if "bias" in inside and not all(_is_plain(change.parts) for change in wanted):
+                named.append(f"{path}.bias")
+        return named
+
+    def _room(self, own: Mapping[str, Tensor]) -> Room:
+        """Return memory for changed weights: that of the oldest set if no more is to be taken."""
+        size, device = size_of(own.values()), next(iter(own.values())).device
+        if self._sets and (len(self._sets) >= KEPT or not is_ample(device, size)):
+            oldest = self._sets.pop(next(iter(self._sets)))
+            if oldest.room.size >= size:
+                return oldest.room
+            del oldest
+            self.spare()
+        return Room(size, device)
+
+
+class _Layer:
+    """One layer: its own weights, and where its changed ones are written."""
+
+    def __init__(self, path: str, own: Mapping[str, Tensor], places: Mapping[str, Tensor]) -> None:
+        self.changed: dict[str, Tensor] = {}
+        self._weight, self._bias = f"{path}.weight", f"{path}.bias"
+        self._own = own
+        self._places = places
+
+    def add_plain(self, changes: Sequence[LayerChange]) -> bool:
+        """Add changes that are each a product of two matrices, as one product; tell if they are."""
+        own, place = self._own[self._weight], self._places[self._weight]
+        factors = [_factors(change, own) for change in changes]
+        pairs = [pair for pair in factors if pair is not None]
+        if len(pairs) < len(factors):
+            return False
+        up, down = torch.cat([up for up, _ in pairs], 1), torch.cat([down for _, down in pairs])
+        rows, target = _matrix(own), _matrix(place)
+        step = len(rows) if own.dtype == torch.float32 else max(1, _PIECE // rows.shape[1])
+        for part, some, result in zip(
+            rows.split(step), up.split(step), target.split(step), strict=True
+        ):
+            if own.dtype == torch.float32:
+                torch.mm(some, down, out=result)
+                result.add_(part)
+            else:
+                result.copy_(part.float().addmm_(some, down))
+        self.changed[self._weight] = place
+        return True
+
+    def add_any(self, changes: Sequence[LayerChange], failed: dict[str, int]) -> bool:
+        """Add changes of any method one after the other; tell whether one could be added."""
+        weight, bias = self._own[self._weight].float(), None
+        first = weight
+        for change in changes:
+            try:
+                found = delta(change.parts, weight, strength=change.strength, rank=change.rank)
+            except ModelFileError:
+                failed[change.source] = failed.get(change.source, 0) + 1
+                continue
+            if found.weight is not None:
+                # A1111 adds in the number format of the change, and its pixels depend on it.
+                weight = (weight.to(found.weight.dtype) + found.weight).float()
+            if found.bias is not None:
+                bias = found.bias if bias is None else bias + found.bias
+        if weight is not first:
+            self.changed[self._weight] = self._places[self._weight].copy_(weight)
+        if bias is not None and self._bias in self._own:
+            own = self._own[self._bias].float()
+            self.changed[self._bias] = self._places[self._bias].copy_(own + bias)
+        return bool(self.changed)
+
+
+def _is_plain(parts: Parts) -> bool:
+    method = method_of(parts)
+    return method is not None and method.name == "lora" and set(parts) <= _PLAIN
+
+
+def _factors(change: LayerChange, weight: Tensor) -> tuple[Tensor, Tensor] | None:
+    """Return the two matrices whose product is the change, in the order of the weight's memory.
+
+    None if the change is more than such a product, or does not fit the weight.
+    """
+    method = method_of(change.parts)
+    if method is None or not _is_plain(change.parts):
+        return None
+    parts = first_dimensions(change.parts, change.rank) if change.rank else change.parts
+    up, down = parts["lora_up.weight"], parts["lora_down.weight"]
+    pointwise = up.numel() == up.shape[0] * up.shape[1]
+    if not pointwise or up.shape[0] != weight.shape[0] or up.shape[1] != down.shape[0]:
+        return None
+    if down[0].numel() != weight[0].numel():
+        return None
+    scale = scale_of(method, change.parts) * change.strength
+    up = up.to(weight.device, torch.float32).flatten(1) * scale
+    return up, _matrix(_ordered(down.to(weight.device, torch.float32), weight))
+
+
+def _ordered(down: Tensor, weight: Tensor) -> Tensor:
+    """Bring a kernel's axes into the order that the weight has in memory."""
+    if weight.dim() < _KERNEL or weight.is_contiguous():
+        return down
+    shaped = down.reshape(down.shape[0], *weight.shape[1:])
+    return shaped.contiguous(memory_format=torch.channels_last)
+
+
+def _matrix(tensor: Tensor) -> Tensor:
+    """Return a weight as rows, one for each output, without moving it in memory."""
+    if tensor.dim() == _KERNEL and not tensor.is_contiguous():
+        tensor = tensor.permute(0, 2, 3, 1)
+    return tensor.flatten(1)
