@@ -25,12 +25,20 @@ class ModelCard:
         record: The file and what it is.
         format: "safetensors", "pickle", "diffusers" ...; empty when refused.
         old_hash: A1111's first kind of hash, 8 hex digits; empty for a folder.
-        metadata: Free texts of a safetensors file, from strangers.
-        description: For people, from a file beside it; likewise the next four.
+        metadata: Free texts of a safetensors file, from strangers; long ones are left out.
+        whole: Whether ``metadata`` is all of them.
+        layout: A word for names and shapes of its tensors: files of one layout fit alike.
+        size: Bytes; of a folder, those of its index.
+        changed: Unix time in nanoseconds.
+        given_title: What its maker calls it, from a file beside it; likewise the next eight.
+        description: For people.
         notes: The owner's own.
         vae: VAE that this checkpoint wants: "Automatic", "None", a file name, or empty.
         suggested: Settings with which it draws well, under A1111's request field names.
         trigger_words: Words that call what it has learned.
+        negative_words: Words for the negative prompt.
+        weight: How strongly its owner likes it; 0 for as usual.
+        base: For which kind of checkpoint it was made, as somebody says.
         preview: A picture of what it draws.
         problem: Why it is refused; None for a sound file.
     """
@@ -39,11 +47,19 @@ class ModelCard:
     format: str = ""
     old_hash: str = ""
     metadata: Mapping[str, str] = field(default_factory=dict[str, str])
+    whole: bool = True
+    layout: str = ""
+    size: int = 0
+    changed: int = 0
+    given_title: str = ""
     description: str = ""
     notes: str = ""
     vae: str = ""
     suggested: Mapping[str, Any] = field(default_factory=dict[str, Any])
     trigger_words: str = ""
+    negative_words: str = ""
+    weight: float = 0.0
+    base: str = ""
     preview: Path | None = None
     problem: Problem | None = None
 

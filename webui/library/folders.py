@@ -1,7 +1,6 @@
 """Where each kind of model lives, and which files count."""
 
-import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -91,20 +90,6 @@ def is_vae_name(name: str) -> bool:
     return Path(Path(name).stem).suffix.lower() == ".vae"
 
 
-def model_files(root: Path, extensions: tuple[str, ...]) -> Iterator[Path]:
-    """Yield the model files of a folder and its sub-folders; what cannot be read is left out.
-
-    Links are followed, each real folder is entered once, and a diffusers checkpoint is one entry:
-    its folder.
-    """
-    yield from _walk(root, extensions, seen=set(), depth=0)
-
-
-def folders_below(root: Path) -> Iterator[Path]:
-    """Yield a folder and every sub-folder that ``model_files`` would look into."""
-    yield from _folders(root, seen=set(), depth=0)
-
-
 def resolve_inside(root: Path, name: str) -> Path:
     """Return the real path of a name under a folder; the folder itself may be a link.
 
@@ -122,44 +107,3 @@ def resolve_inside(root: Path, name: str) -> Path:
     if path != base and base not in path.parents:
         raise ForbiddenError(message, hint=hint, value=name[:200])
     return path
-
-
-def _walk(folder: Path, extensions: tuple[str, ...], seen: set[Path], depth: int) -> Iterator[Path]:
-    for below in _folders(folder, seen=seen, depth=depth):
-        if (below / DIFFUSERS_INDEX).is_file():
-            yield below
-            continue
-        for path in _entries(below):
-            if path.suffix.lower() in extensions and path.is_file():
-                yield path
-
-
-def _folders(folder: Path, seen: set[Path], depth: int) -> Iterator[Path]:
-    try:
-        real = folder.resolve()
-        usable = real not in seen and depth < MAX_DEPTH and real.is_dir()
-    except (OSError, RuntimeError):
-        return
-    if not usable:
-        return
-    seen.add(real)
-    yield folder
-    if (folder / DIFFUSERS_INDEX).is_file():
-        return
-    for path in _sub_folders(folder):
-        yield from _folders(path, seen=seen, depth=depth + 1)
-
-
-def _sub_folders(folder: Path) -> list[Path]:
-    try:
-        with os.scandir(folder) as entries:
-            return sorted(folder / entry.name for entry in entries if entry.is_dir())
-    except OSError:
-        return []
-
-
-def _entries(folder: Path) -> list[Path]:
-    try:
-        return sorted(folder.iterdir())
-    except OSError:
-        return []

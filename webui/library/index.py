@@ -1,81 +1,56 @@
 """What model files there are: read from their headers, remembered until a file changes.
 
-Listing looks only at the times of the folders, so it is cheap; a new file is there at the next
-look. A file that cannot be read stays in the list with the reason, and is left alone.
+Listing looks only at the times of the folders, and every few seconds at those of all files, so it
+is cheap; a new file is there at the next look. A file that cannot be read stays in the list with
+the reason, and is left alone.
 """
 
-import hashlib
-import json
-import sqlite3
 import threading
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
+from secrets import token_hex
 from typing import Final
 
-from webui.library.cards import ModelCard, Problem
-from webui.library.database import prepare, reading, writing
-from webui.library.folders import (
-    DIFFUSERS_INDEX,
-    ModelFolders,
-    folders_below,
-    is_vae_name,
-    model_files,
-    rule,
-)
-from webui.library.names import closest, exact, natural_key
-from webui.library.sidecars import read_sidecars
-from webui.modules.errors import ModelError, StorageError, UnknownNameError, UnsupportedModelError
+from webui.library.cards import ModelCard
+from webui.library.folders import ModelFolders
+from webui.library.looking import Stamp, stamp
+from webui.library.names import Calls, Names, natural_key
+from webui.library.reading import check_kind, content_hash
+from webui.library.remembered import Memory
+from webui.library.room import Room
+from webui.modules.errors import UnknownNameError
 from webui.modules.types import ModelKind, ModelRecord
-from webui.modules.weights.describe import Facts, describe
+from webui.modules.weights.describe import describe
 
-OLD_HASH_OFFSET: Final = 0x100000
-"""Where A1111's first kind of hash begins, in bytes."""
-
-OLD_HASH_LENGTH: Final = 0x10000
-"""How many bytes it covers."""
+PATIENCE_SECONDS: Final = 2.0
+"""So old may the times of single files be; those of folders are looked at on every question."""
 
 _LISTED: Final = 20
 """How many names an error message shows."""
 
-_VERSIONS: Final = (
-    """
-    CREATE TABLE model_files (
-        path TEXT PRIMARY KEY,
-        modified INTEGER NOT NULL,
-        size INTEGER NOT NULL,
-        kind TEXT NOT NULL,
-        family TEXT NOT NULL,
-        format TEXT NOT NULL,
-        tensors INTEGER NOT NULL,
-        metadata TEXT NOT NULL,
-        old_hash TEXT NOT NULL,
-        sha256 TEXT NOT NULL DEFAULT ''
-    ) WITHOUT ROWID;
-    """,
-)
 
+@dataclass(frozen=True)
+class _Shown:
+    """The list of one kind, made from what lay in some rooms then."""
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Stamp:
-    """By which a changed file is noticed."""
-
-    modified: int
-    size: int
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Snapshot:
-    """The list of one kind, and the times of the folders when it was made."""
-
+    versions: tuple[int, ...]
     cards: tuple[ModelCard, ...]
-    stamps: Mapping[Path, _Stamp | None]
-    folder_times: Mapping[Path, int]
 
+    @cached_property
+    def names(self) -> Names:
+        """Every name of every file."""
+        return Names(self.cards)
 
-_Row = tuple[str | int, ...]
-"""What is remembered of a file, in the order of the table's columns."""
+    @cached_property
+    def calls(self) -> Calls:
+        """Every name by which a prompt calls one."""
+        return Calls(self.cards)
+
+    @cached_property
+    def by_path(self) -> dict[Path, ModelCard]:
+        """The cards by their files."""
+        return {card.record.path: card for card in self.cards}
 
 
 class ModelIndex:
@@ -85,29 +60,58 @@ class ModelIndex:
         database: The SQLite file.
         folders: The folders of each kind.
         hashing: Compute SHA-256 of files that are used; without it no infotext has a model hash.
+        patience: See ``Room``.
     """
 
-    def __init__(self, database: Path, folders: ModelFolders, *, hashing: bool = True) -> None:
-        self._database = database
-        self._folders = folders
+    def __init__(
+        self,
+        database: Path,
+        folders: ModelFolders,
+        *,
+        hashing: bool = True,
+        patience: float = PATIENCE_SECONDS,
+    ) -> None:
         self._hashing = hashing
-        self._snapshots: dict[ModelKind, _Snapshot] = {}
-        self._content_hashes: dict[Path, tuple[_Stamp | None, str]] = {}
+        self._memory = Memory(database=database)
         self._lock = threading.RLock()
-        prepare(database, table="model_files", versions=_VERSIONS)
+        self._began = token_hex(4)
+        roots = list(dict.fromkeys(root for listed in folders.values() for root in listed))
+        self._rooms = [
+            Room(
+                root,
+                [kind for kind, listed in folders.items() if root in listed],
+                self._memory,
+                hashing=hashing,
+                patience=patience,
+            )
+            for root in roots
+        ]
+        self._shown: dict[ModelKind, _Shown] = {}
 
     def cards(self, kind: ModelKind) -> list[ModelCard]:
         """Return the files of a kind in A1111's order, refused ones among them."""
+        return list(self._list(kind).cards)
+
+    def calls(self, kind: ModelKind) -> Calls:
+        """Return the names by which prompts call the files of a kind."""
+        return self._list(kind).calls
+
+    def card(self, record: ModelRecord) -> ModelCard:
+        """Return what there is to know of a file; of one outside the folders, next to nothing."""
+        return self._list(record.kind).by_path.get(record.path) or ModelCard(record=record)
+
+    def version(self) -> str:
+        """Look at all folders, and return a word that changes when some file does."""
         with self._lock:
-            snapshot = self._snapshots.get(kind)
-            if snapshot is None or snapshot.folder_times != self._folder_times(kind):
-                snapshot = self._scan(kind)
-            return list(snapshot.cards)
+            for room in self._rooms:
+                room.look()
+            return f"{self._began}-{sum(room.changes for room in self._rooms)}"
 
     def refresh(self) -> None:
         """Look at every file again at the next question."""
         with self._lock:
-            self._snapshots.clear()
+            for room in self._rooms:
+                room.forget()
 
     def find(self, kind: ModelKind, name: str, *, exactly: bool = False) -> ModelCard:
         """Return the file that A1111 would mean by this name.
@@ -120,11 +124,10 @@ class ModelIndex:
         Raises:
             UnknownNameError: If there is none.
         """
-        search = exact if exactly else closest
-        card = search(self.cards(kind), name)
-        if card is None or not self._fresh(card):
+        card = self._search(kind, name, exactly=exactly)
+        if card is None or not _fresh(card):
             self.refresh()
-            card = search(self.cards(kind), name)
+            card = self._search(kind, name, exactly=exactly)
         if card is None:
             titles = [card.title for card in self.cards(kind)]
             known = ", ".join(titles[:_LISTED]) or "none"
@@ -139,10 +142,18 @@ class ModelIndex:
             UnknownNameError: If there is none of this name.
             ModelError: If the file is refused; the reason is in the message.
         """
-        card = self.find(kind, name, exactly=exactly)
+        return self.sound(self.find(kind, name, exactly=exactly))
+
+    def sound(self, card: ModelCard) -> ModelRecord:
+        """Return the record of a file that is not refused, hashed if hashing is on.
+
+        Raises:
+            ModelError: If the file is refused; the reason is in the message.
+        """
+        record = card.record
         if card.problem:
-            _facts_of_kind(card.record.path, kind)  # raises the very problem
-        return self.hashed(card.record)
+            check_kind(describe(record.path), record.path, record.kind)  # raises the very problem
+        return self.hashed(record)
 
     def hashed(self, record: ModelRecord) -> ModelRecord:
         """Return the record with its SHA-256, computed once for each version of the file.
@@ -152,21 +163,11 @@ class ModelIndex:
         """
         if record.sha256 or not self._hashing or record.path.is_dir():
             return record
-        stamp = _stamp(record.path)
-        sha256 = self._known_hash(record.path, stamp) or _sha256(record.path)
-        with writing(self._database) as connection:
-            connection.execute(
-                "UPDATE model_files SET sha256 = ? WHERE path = ? AND modified = ? AND size = ?",
-                (sha256, str(record.path), *_times(stamp)),
-            )
-        found = replace(record, sha256=sha256)
+        found = replace(record, sha256=self._hash(record.path, "sha256"))
         with self._lock:
-            for kind, snapshot in list(self._snapshots.items()):
-                cards = (
-                    replace(card, record=found) if card.record.path == record.path else card
-                    for card in snapshot.cards
-                )
-                self._snapshots[kind] = replace(snapshot, cards=tuple(cards))
+            card = self.card(record)
+            for room in self._rooms:
+                room.replace(replace(card, record=found))
         return found
 
     def content_hash(self, record: ModelRecord) -> str:
@@ -175,218 +176,45 @@ class ModelIndex:
         Raises:
             StorageError: If the file cannot be read to its end.
         """
-        stamp = _stamp(record.path)
-        with self._lock:
-            known = self._content_hashes.get(record.path)
-            if known is not None and known[0] == stamp:
-                return known[1]
-        found = _sha256(record.path, headless=record.path.suffix == ".safetensors")
-        with self._lock:
-            self._content_hashes[record.path] = (stamp, found)
+        return self._hash(record.path, "content_hash")
+
+    def _hash(self, path: Path, name: str) -> str:
+        told: Stamp = stamp(str(path))
+        known = self._memory.known_hash(path, told, name)
+        if known:
+            return known
+        headless = name == "content_hash" and path.suffix == ".safetensors"
+        found = content_hash(path, headless=headless)
+        self._memory.keep_hash(path, told, **{name: found})
         return found
 
-    def _scan(self, kind: ModelKind) -> _Snapshot:
-        times = self._folder_times(kind)
-        fresh: list[_Row] = []
-        cards = {card.record.path: card for card in self._cards_of(kind, fresh)}
-        self._remember(fresh)
-        ordered = sorted(cards.values(), key=lambda card: natural_key(card.record.name))
-        stamps = {path: _stamp(path) for path in cards}
-        snapshot = _Snapshot(cards=tuple(ordered), stamps=stamps, folder_times=times)
-        self._snapshots[kind] = snapshot
-        return snapshot
+    def _search(self, kind: ModelKind, name: str, *, exactly: bool) -> ModelCard | None:
+        names = self._list(kind).names
+        return names.exact(name) if exactly else names.closest(name)
 
-    def _roots(self, kind: ModelKind) -> Iterator[Path]:
-        yield from self._folders.get(kind, ())
-        if kind is ModelKind.VAE:
-            yield from self._folders.get(ModelKind.CHECKPOINT, ())
-
-    def _folder_times(self, kind: ModelKind) -> dict[Path, int]:
-        times: dict[Path, int] = {}
-        for root in self._roots(kind):
-            for folder in folders_below(root):
-                with suppress(OSError):
-                    times[folder] = folder.stat().st_mtime_ns
-        return times
-
-    def _fresh(self, card: ModelCard) -> bool:
+    def _list(self, kind: ModelKind) -> _Shown:
         with self._lock:
-            snapshot = self._snapshots.get(card.record.kind)
-        known = snapshot.stamps.get(card.record.path) if snapshot else None
-        return known is not None and known == _stamp(card.record.path)
-
-    def _remember(self, fresh: list[_Row]) -> None:
-        if not fresh:
-            return
-        with writing(self._database) as connection:
-            connection.executemany(
-                "INSERT OR REPLACE INTO model_files (path, modified, size, kind, family, format,"
-                " tensors, metadata, old_hash) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                fresh,
-            )
-
-    def _cards_of(self, kind: ModelKind, fresh: list[_Row]) -> Iterator[ModelCard]:
-        remembered = self._remembered(kind)
-        own_vaes = set(self._folders.get(ModelKind.CHECKPOINT, ()))
-        for root in self._roots(kind):
-            beside = kind is ModelKind.VAE and root in own_vaes
-            for path in model_files(root, rule(kind).extensions):
-                is_vae = is_vae_name(path.name)
-                if (kind is ModelKind.CHECKPOINT and is_vae) or (beside and not is_vae):
-                    continue
-                card = _outside(path, root=root, kind=kind)
-                completed = self._completed(card, remembered, fresh)
-                others = [] if beside else [other for other in self._sharing(root) if other != kind]
-                told_there = bool(others) and (
-                    self._sharing(root)[0] != kind or _is_of(path, others)
-                )
-                if completed.problem is None or not told_there:
-                    yield completed
-
-    def _sharing(self, root: Path) -> list[ModelKind]:
-        """Return the kinds whose files lie in this folder."""
-        return [kind for kind, roots in self._folders.items() if root in roots]
-
-    def _completed(
-        self, card: ModelCard, remembered: Mapping[str, sqlite3.Row], fresh: list[_Row]
-    ) -> ModelCard:
-        path = card.record.path
-        row, stamp = remembered.get(str(path)), _stamp(path)
-        try:
-            if row and stamp == _Stamp(modified=row["modified"], size=row["size"]):
-                return self._recalled(card, row)
-            return _read(card, stamp, fresh)
-        except (ModelError, StorageError) as error:
-            problem = Problem(code=error.code, message=str(error), hint=error.hint)
-            return replace(card, problem=problem)
-
-    def _remembered(self, kind: ModelKind) -> dict[str, sqlite3.Row]:
-        with reading(self._database) as connection:
-            rows = connection.execute("SELECT * FROM model_files WHERE kind = ?", (kind,))
-            return {row["path"]: row for row in rows}
-
-    def _recalled(self, card: ModelCard, row: sqlite3.Row) -> ModelCard:
-        sha256 = row["sha256"] if self._hashing else ""
-        return replace(
-            card,
-            record=replace(card.record, family=row["family"], sha256=sha256),
-            format=row["format"],
-            old_hash=row["old_hash"],
-            metadata=json.loads(row["metadata"]),
-        )
-
-    def _known_hash(self, path: Path, stamp: _Stamp | None) -> str:
-        with reading(self._database) as connection:
-            row = connection.execute(
-                "SELECT sha256 FROM model_files WHERE path = ? AND modified = ? AND size = ?",
-                (str(path), *_times(stamp)),
-            ).fetchone()
-        return row["sha256"] if row else ""
+            rooms = [room for room in self._rooms if room.holds(kind)]
+            for room in rooms:
+                room.look()
+            versions = tuple(room.version for room in rooms)
+            shown = self._shown.get(kind)
+            if shown is None or shown.versions != versions:
+                shown = _Shown(versions, _ordered(rooms, kind))
+                self._shown[kind] = shown
+            return shown
 
 
-def _outside(path: Path, *, root: Path, kind: ModelKind) -> ModelCard:
-    """Return what can be told of a file without opening it."""
-    beside = read_sidecars(path)
-    record = ModelRecord(
-        path=path.absolute(),
-        kind=kind,
-        name=path.relative_to(root).as_posix(),
-        config=beside.config,
-    )
-    return ModelCard(
-        record=record,
-        description=beside.description,
-        notes=beside.notes,
-        vae=beside.vae,
-        suggested=beside.suggested,
-        trigger_words=beside.trigger_words,
-        preview=beside.preview,
-    )
+def _ordered(rooms: list[Room], kind: ModelKind) -> tuple[ModelCard, ...]:
+    found = {
+        path: card
+        for room in rooms
+        for path, card in room.cards().items()
+        if card.record.kind is kind
+    }
+    return tuple(sorted(found.values(), key=lambda card: natural_key(card.record.name)))
 
 
-def _read(card: ModelCard, stamp: _Stamp | None, fresh: list[_Row]) -> ModelCard:
-    """Complete a card from the file's header, and add what is to be remembered of it."""
-    path = card.record.path
-    if stamp is None:
-        message = f"{path.name} cannot be read"
-        hint = "Is the disk connected, and may this program read the file?"
-        raise StorageError(message, hint=hint, value=path.name)
-    facts = _facts_of_kind(path, card.record.kind)
-    old_hash = "" if path.is_dir() else _old_hash(path)
-    metadata = dict(facts.metadata)
-    fresh.append(
-        (
-            str(path),
-            stamp.modified,
-            stamp.size,
-            facts.kind,
-            facts.family,
-            facts.format,
-            facts.tensors,
-            json.dumps(metadata),
-            old_hash,
-        )
-    )
-    record = replace(card.record, family=facts.family)
-    return replace(card, record=record, format=facts.format, old_hash=old_hash, metadata=metadata)
-
-
-def _times(stamp: _Stamp | None) -> tuple[int, int]:
-    return (stamp.modified, stamp.size) if stamp else (0, 0)
-
-
-def _facts_of_kind(path: Path, kind: ModelKind) -> Facts:
-    facts = describe(path)
-    if facts.kind is not kind:
-        message = f"{path.name} is no {kind} but {_kind_in_words(facts.kind)}"
-        hint = f"Put it into the folder {_folder_of(facts.kind)}."
-        raise UnsupportedModelError(message, hint=hint, value=path.name)
-    return facts
-
-
-def _is_of(path: Path, kinds: Collection[ModelKind]) -> bool:
-    """Tell whether a sound file is of one of these kinds."""
-    try:
-        return bool(kinds) and describe(path).kind in kinds
-    except (ModelError, StorageError):
-        return False
-
-
-def _kind_in_words(kind: ModelKind) -> str:
-    return "of no kind that we know" if kind is ModelKind.UNKNOWN else f"a file of kind {kind}"
-
-
-def _folder_of(kind: ModelKind) -> str:
-    try:
-        return rule(kind).folder
-    except StopIteration:
-        return "that its program names"
-
-
-def _stamp(path: Path) -> _Stamp | None:
-    try:
-        status = (path / DIFFUSERS_INDEX if path.is_dir() else path).stat()
-    except OSError:
-        return None
-    return _Stamp(modified=status.st_mtime_ns, size=status.st_size)
-
-
-def _sha256(path: Path, *, headless: bool = False) -> str:
-    try:
-        with path.open("rb") as file:
-            if headless:
-                file.seek(8 + int.from_bytes(file.read(8), "little"))
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        message = f"{path.name} cannot be read to its end ({error.strerror})"
-        raise StorageError(message, hint="Copy the file again.", value=path.name) from error
-
-
-def _old_hash(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            file.seek(OLD_HASH_OFFSET)
-            return hashlib.sha256(file.read(OLD_HASH_LENGTH)).hexdigest()[:8]
-    except OSError as error:
-        message = f"{path.name} cannot be read ({error.strerror})"
-        raise StorageError(message, hint="Copy the file again.", value=path.name) from error
+def _fresh(card: ModelCard) -> bool:
+    told = stamp(str(card.record.path))
+    return told == (card.changed, card.size)

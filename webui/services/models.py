@@ -9,7 +9,7 @@ from typing import Any, Final
 from webui.library.cards import ModelCard
 from webui.library.folders import FOLDERS, ModelFolders
 from webui.library.index import ModelIndex
-from webui.library.sidecars import read_sidecars
+from webui.library.sidecars import beside, read_sidecars
 from webui.library.vae_choice import choose_vae
 from webui.modules.errors import ModelFileError, UnknownNameError, WebuiError
 from webui.modules.layers.fit import Fit, fit
@@ -51,10 +51,6 @@ A1111_AESTHETIC: Final = (
     "extensions/stable-diffusion-webui-aesthetic-gradients/aesthetic_embeddings"
 )
 """Where A1111's extension keeps aesthetic embeddings."""
-
-
-RESERVED: Final = frozenset({"none", "addams"})
-"""Aliases that A1111 never takes from a file."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -161,11 +157,8 @@ class Models:
             UnknownNameError: If there is none of this name.
             ModelError: If the file is refused; the message says why.
         """
-        listed = self.add_ons(kind)
-        aliased = [card for card in listed if card.metadata.get("ss_output_name") == name]
-        if len(aliased) == 1 and name.lower() not in RESERVED:
-            return self._index.usable(kind, aliased[0].record.name, exactly=True)
-        return self._index.usable(kind, name, exactly=True)
+        called = self._index.calls(kind).find(name) if kind is ModelKind.LORA else None
+        return self._index.sound(called or self._index.find(kind, name, exactly=True))
 
     def hashed(self, record: ModelRecord) -> ModelRecord:
         """Return the record with its SHA-256.
@@ -184,10 +177,7 @@ class Models:
             return ""
         if record.kind is not ModelKind.LORA:
             return record.sha256[:12]
-        card = next(
-            (card for card in self.add_ons(record.kind) if card.record.path == record.path), None
-        )
-        named = card.metadata.get("sshs_model_hash", "") if card else ""
+        named = self._index.card(record).metadata.get("sshs_model_hash", "")
         return (named or self._index.content_hash(record))[:12]
 
     def refresh(self) -> None:
@@ -240,7 +230,7 @@ class Models:
             UnknownNameError: If there is none of this name.
             ModelError: If the file is refused; the message says why.
         """
-        card = self._card(checkpoint)
+        card = self._index.card(checkpoint)
         chosen = choose_vae(self.vaes(), name, checkpoint=card, overrides=overrides)
         if chosen is None:
             return None
@@ -287,7 +277,7 @@ class Models:
 
     def suggested(self, checkpoint: ModelRecord) -> Suggested:
         """Return the settings with which this checkpoint draws well."""
-        said = self._card(checkpoint).suggested
+        said = self._index.card(checkpoint).suggested
         usual = Suggested()
         return Suggested(
             width=int(_number(said, "width", usual.width)),
@@ -320,7 +310,7 @@ class Models:
             raise ModelFileError(message, hint="Check the spelling.", value=path)
         facts = describe(path)
         record = ModelRecord(path=path.absolute(), kind=facts.kind, name=path.name)
-        words = read_sidecars(path).trigger_words
+        words = read_sidecars(path, beside(path)).trigger_words
         known = facts.kind is not ModelKind.UNKNOWN
         family = f" of the family {facts.family}" if facts.family else ""
         place = {rule.kind: rule.folder for rule in FOLDERS}.get(facts.kind)
@@ -352,12 +342,6 @@ class Models:
             verdict=f"{found.verdict} {fits.format(name=name)}: {told.why}.",
             hint="It was made for another checkpoint; choose one of its family.",
         )
-
-    def _card(self, checkpoint: ModelRecord) -> ModelCard:
-        for card in self.checkpoints():
-            if card.record.path == checkpoint.path:
-                return card
-        return ModelCard(record=checkpoint)
 
 
 def _fit(path: Path, kind: ModelKind, checkpoint: ModelRecord) -> Fit | None:
