@@ -20,6 +20,11 @@ class Dressing:
         self._layers: Sequence[LayerUse] = ()
         self._worn: dict[int, tuple[Checkpoint, ExitStack, Laid]] = {}
 
+    @property
+    def layers(self) -> Sequence[LayerUse]:
+        """The add-ons that a checkpoint wears when it is dressed now."""
+        return self._layers
+
     @contextmanager
     def wearing(self, layers: Sequence[LayerUse]) -> Generator[None]:
         """Let every checkpoint wear these add-ons until the end of the block, then none or others.

@@ -1,6 +1,7 @@
 """What is loaded now: the checkpoints of a plan and perhaps a VAE; swapped for another plan."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -15,6 +16,7 @@ from webui.modules.layers.stack import Wardrobe
 from webui.modules.networks.checkpoint import Autoencoder, Checkpoint, load_checkpoint, load_vae
 from webui.modules.pipeline.dressing import Dressing
 from webui.modules.pipeline.img2img import img2img
+from webui.modules.pipeline.memory import TEXTS, WALKS, Memory, mark_of
 from webui.modules.pipeline.reworking import Reworking, no_steps
 from webui.modules.pipeline.studio import Studio
 from webui.modules.pipeline.tiles import draw_in_tiles
@@ -40,11 +42,22 @@ class Engine:
         self._checkpoints: dict[Path, Checkpoint] = {}
         self._vae: tuple[ModelRecord, Autoencoder] | None = None
         self._dressing = Dressing(Wardrobe(), device)
+        self._texts = Memory(TEXTS)
+        self._walks = Memory(0)
 
     @property
     def device(self) -> Device:
         """Where and in which number format everything runs."""
         return self._device
+
+    @contextmanager
+    def sharing(self) -> Generator[None]:
+        """Let plans that are drawn in the block take from each other what they have in common."""
+        self._walks = Memory(WALKS)
+        try:
+            yield
+        finally:
+            self._walks = Memory(0)
 
     def draw(self, plan: GenerationPlan, observe: Observer) -> Iterator[Picture]:
         """Draw the pictures of a plan; see :func:`webui.modules.pipeline.txt2img.txt2img`.
@@ -101,6 +114,9 @@ class Engine:
             others=self._lay_out,
             wearing=self._dressing.wearing,
             laid=laid,
+            mark=mark_of(checkpoint, self._dressing.layers),
+            texts=self._texts,
+            walks=self._walks,
             reworking=self._reworking,
         )
 
@@ -130,6 +146,7 @@ class Engine:
         if checkpoint is None:
             return
         self._dressing.take_off(checkpoint)
+        self._texts.forget()
         for network in (checkpoint.unet, checkpoint.vae, checkpoint.text):
             network.to_empty(device="meta")
         if self._device.torch.type == "cuda":

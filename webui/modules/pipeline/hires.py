@@ -59,6 +59,7 @@ def second_pass(
             sampling=hires.sampling,
             first_pass=first.calls,
             refiner=None if plan.refiner and plan.refiner.during == "first pass" else plan.refiner,
+            shared="second" if hires.upscaler in LATENT_MODES else None,
         )
         part = Part.of(hires.sampling.steps, hires.denoising, every_step=True)
         noise = second.noise()

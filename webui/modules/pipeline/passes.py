@@ -1,6 +1,6 @@
 """One walk from noise to a latent picture: what all ways of drawing have in common."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Final
@@ -9,6 +9,7 @@ from torch import Tensor
 
 from webui.modules.networks.predict import TextPredictor, UNetPredictor
 from webui.modules.pipeline.beside import PLAIN, beside_nothing
+from webui.modules.pipeline.memory import NOWHERE, SharedWalk, remembering, way_of
 from webui.modules.pipeline.progress import Progress
 from webui.modules.pipeline.relay import Relay
 from webui.modules.pipeline.studio import Studio
@@ -72,6 +73,7 @@ class Pass:
         progress: Told of every step.
         kept: The part of a picture that stays; None to draw all of it.
         beside: A picture that the network sees besides; None for most networks.
+        shared: Which walk this is, if others of the job may take its end; None if they may not.
     """
 
     studio: Studio
@@ -87,6 +89,7 @@ class Pass:
     progress: Progress
     kept: Kept | None = None
     beside: Beside | None = None
+    shared: SharedWalk | None = None
 
     @cached_property
     def sampler(self) -> Sampler:
@@ -107,6 +110,14 @@ class Pass:
     def calls(self) -> int:
         """How often the network is asked in a whole walk."""
         return self.sampling.steps * self.sampler.evaluations
+
+    @cached_property
+    def _way(self) -> Hashable:
+        """What tells this walk from every other one of the job."""
+        channels = self.studio.checkpoint.architecture.unet.in_channels
+        if self.shared is None or channels != PLAIN:
+            return NOWHERE
+        return way_of(self.plan, self.which, self.studio.mark, self.shared)
 
     def noise(self) -> BatchNoise:
         """Return the batch's noise from its beginning."""
@@ -175,9 +186,14 @@ class Pass:
         timesteps: Tensor,
         part: Part | None = None,
     ) -> Tensor:
-        """Walk from ``start`` down the rest of the levels; a person's wish may end it early."""
-        sampler, positive = self.sampler, sigmas[sigmas > 0]
+        """Walk from ``start`` down the rest of the levels; a person's wish may end it early.
+
+        A way that was walked in this job already is not walked again.
+        """
         steps = self.sampling.steps if part is None else part.taken + 1
+        if (known := self.studio.walks.get(self._way)) is not None:
+            return self.progress.skipped(known, steps)
+        sampler, positive = self.sampler, sigmas[sigmas > 0]
         walk = Walk(
             noisy=start,
             sigmas=rest,
@@ -194,6 +210,8 @@ class Pass:
         )
         with self.progress.walk(start) as ended:
             ended(SAMPLER_FUNCTIONS[sampler.function](walk))
+        if self.progress.stopped is None:
+            self.studio.walks.put(self._way, self.progress.latents)
         return self.progress.latents
 
     def _first_scale(self, sigmas: Tensor) -> float:
@@ -223,7 +241,7 @@ class Pass:
         """Tell a studio's network the texts, encoded by its own text encoder."""
         checkpoint, device = studio.checkpoint, studio.device
         encoder = TextEncoder(
-            TextPredictor(checkpoint, device),
+            remembering(TextPredictor(checkpoint, device), studio.mark, studio.texts),
             self.plan.text,
             studio.laid.words,
             studio.reworking.of(checkpoint, device),
@@ -267,4 +285,5 @@ def whole_plan(plan: GenerationPlan, studio: Studio, which: slice, progress: Pro
         sampling=plan.sampling,
         refiner=None if later else plan.refiner,
         progress=progress,
+        shared="first",
     )

@@ -43,6 +43,13 @@ class Progress:
         except (SkipBatch, StopDrawing) as stop:
             self.stopped = stop
 
+    def skipped(self, latents: Tensor, steps: int) -> Tensor:
+        """Tell of a walk whose end is known already, as of its last step; return that end."""
+        with self.walk(latents) as ended:
+            self.step(steps - 1, latents)
+            ended(latents)
+        return self.latents
+
     def step(self, number: int, guess: Tensor) -> None:
         """Tell of a step of the walk, counted from 0, and of the guess at the picture so far."""
         self._guess = guess

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from webui.modules.device import Device
 from webui.modules.layers.stack import Laid
 from webui.modules.networks.checkpoint import Autoencoder, Checkpoint
 from webui.modules.networks.tiling import joined_edges
 from webui.modules.networks.token_merging import merged_tokens
+from webui.modules.pipeline.memory import UNMARKED, Mark, Memory, nothing_kept
 from webui.modules.pipeline.reworking import Reworking
 from webui.modules.types import PIXELS_PER_LATENT, GenerationPlan, LayerUse, ModelRecord
 
@@ -26,6 +27,9 @@ class Studio:
         wearing: Lets main models that are laid out in the block wear these add-ons instead.
         laid: The add-ons that the main model wears.
         reworking: What extensions do to prompts.
+        mark: What tells it from every other main model and from itself in other add-ons.
+        texts: What text encoders have said before.
+        walks: Where walks of this job have ended.
     """
 
     checkpoint: Checkpoint
@@ -35,6 +39,9 @@ class Studio:
     wearing: Callable[[Sequence[LayerUse]], AbstractContextManager[None]]
     laid: Laid
     reworking: Reworking
+    mark: Mark = UNMARKED
+    texts: Memory = field(default_factory=nothing_kept)
+    walks: Memory = field(default_factory=nothing_kept)
 
 
 @contextmanager
