@@ -18,6 +18,7 @@ from webui.modules.weights.families import (
     main_model_family,
 )
 from webui.modules.weights.header import Header, read_header
+from webui.modules.weights.layout import layout_of
 from webui.modules.weights.lora_parts import lora_method
 from webui.modules.weights.small_text import read_small_text
 from webui.modules.weights.upscaler import upscaler_shape
@@ -41,6 +42,7 @@ class Facts:
         format: "safetensors", "pickle", "pickle-legacy", "png", "webp" or "diffusers".
         tensors: How many there are.
         metadata: Free texts of a safetensors file.
+        layout: A word for the names and shapes; files of one layout fit alike. Empty for a folder.
     """
 
     kind: ModelKind
@@ -48,6 +50,7 @@ class Facts:
     format: str
     tensors: int
     metadata: Mapping[str, str]
+    layout: str = ""
 
 
 def describe(path: Path) -> Facts:
@@ -67,6 +70,7 @@ def describe(path: Path) -> Facts:
         format=header.format,
         tensors=len(header.tensors),
         metadata=header.metadata,
+        layout=layout_of(header.tensors),
     )
 
 
