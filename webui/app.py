@@ -121,6 +121,7 @@ def opened(settings: Settings) -> Generator[Studio]:
                 ),
                 previews=lambda: options.current().flag("live_previews_enable"),
                 look_again=stock.models.refresh,
+                switch_off=stock.house.extensions.switch_off,
             ),
         )
         options.when_changed(executor.prepare)

@@ -14,7 +14,7 @@ from webui.modules.errors import SettingsError, WebuiError
 log = logging.getLogger(__name__)
 
 
-class Steps:
+class IsolatedSteps:
     """The conditioning steps of all extensions.
 
     A wish that a step refuses is left out with a note. A step that raises anything else is switched
@@ -28,7 +28,7 @@ class Steps:
         self._faults: dict[str, str] = {}
 
     def __call__(self, use: ExtensionUse, chunk: TextChunk) -> Reworked:
-        """Carry out what a use asks for; see ``modules.conditioning.ConditioningStep``."""
+        """Carry out what a use asks for; see ``modules.conditioning.Steps``."""
         if use.name in self._faults:
             return _left_out(use, chunk, f"it is switched off: {self._faults[use.name]}")
         try:

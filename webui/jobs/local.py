@@ -26,6 +26,7 @@ from webui.jobs.messages import (
     Drawn,
     Ended,
     Failed,
+    Faulty,
     FromWorker,
     Load,
     Paused,
@@ -88,6 +89,7 @@ class Surroundings:
         silence: Seconds after which a silent child is taken to hang.
         turns: How long a long work keeps the child while others wait.
         look_again: Looks for new model files; called after each work.
+        switch_off: Told which extension has failed, and why.
     """
 
     deliver: Deliver
@@ -99,6 +101,7 @@ class Surroundings:
     silence: float = 60.0
     turns: Turns = field(default_factory=Turns)
     look_again: Callable[[], None] = _nothing
+    switch_off: Callable[[str, str], None] = lambda _name, _reason: None
 
 
 class LocalExecutor:
@@ -307,6 +310,8 @@ class LocalExecutor:
         match message:
             case Beat(memory=memory):
                 self._view = replace(self._view, memory=memory)
+            case Faulty(extension=extension, reason=reason):
+                self._around.switch_off(extension, reason)
             case Ready(notes=notes):
                 child.ready = True
                 for note in notes:

@@ -92,6 +92,14 @@ class Beat:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Faulty:
+    """An extension has failed while drawing and is switched off."""
+
+    extension: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Stepped:
     """One denoising step has been taken; the numbers of ``modules.types.Step``.
 
@@ -179,5 +187,16 @@ class Failed:
 
 
 FromWorker = (
-    Ready | Unusable | Beat | Stepped | Previewed | Drawn | Told | Carried | Paused | Ended | Failed
+    Ready
+    | Unusable
+    | Beat
+    | Faulty
+    | Stepped
+    | Previewed
+    | Drawn
+    | Told
+    | Carried
+    | Paused
+    | Ended
+    | Failed
 )

@@ -26,6 +26,7 @@ from webui.jobs.messages import (
     Drawn,
     Ended,
     Failed,
+    Faulty,
     FromWorker,
     Load,
     Paused,
@@ -89,6 +90,7 @@ class Worker:
         self._orders: queue.SimpleQueue[Load | Draw | Carry] = queue.SimpleQueue()
         self._wishes: dict[str, Wish] = {}
         self._memory: tuple[tuple[str, int], ...] = ()
+        self._faults: set[str] = set()
 
     def run(self, device: DeviceSettings) -> None:
         """Build the engine, then carry out one order after the other."""
@@ -125,6 +127,7 @@ class Worker:
         observer = _Observer(self, order)
         try:
             notes = self._draw_plans(engine, order, observer)
+            self._tell_faults(engine)
         except Dropped:
             self._say(Ended(job_id=order.job_id))
         except Exception as problem:  # noqa: BLE001 - a surprise costs this job, not the next one
@@ -136,6 +139,12 @@ class Worker:
             interrupted = observer.interrupted
             self._say(Ended(job_id=order.job_id, interrupted=interrupted, notes=notes))
         self._wishes.pop(order.job_id, None)
+
+    def _tell_faults(self, engine: "Engine") -> None:
+        for extension, reason in engine.faults().items():
+            if extension not in self._faults:
+                self._faults.add(extension)
+                self._say(Faulty(extension=extension, reason=reason))
 
     def _draw_plans(self, engine: "Engine", order: Draw, observer: "_Observer") -> tuple[str, ...]:
         """Draw one plan after the other; return what the person should know of it.
@@ -292,6 +301,7 @@ def _details(problem: BaseException) -> str:
 def build_engine(device: DeviceSettings) -> "tuple[Engine, tuple[str, ...]]":
     """Import torch, which takes seconds, and return the engine and why it is as it is."""
     let_idle_threads_sleep()
+    from webui.hooks.isolate import IsolatedSteps
     from webui.modules.device import choose
     from webui.modules.pipeline.engine import Engine
 
@@ -301,4 +311,4 @@ def build_engine(device: DeviceSettings) -> "tuple[Engine, tuple[str, ...]]":
         attention=device.attention,
         threads=thread_count(device),
     )
-    return Engine(chosen), chosen.notes
+    return Engine(chosen, IsolatedSteps()), chosen.notes

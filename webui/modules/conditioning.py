@@ -3,7 +3,7 @@
 And what a conditioning step sees of a prompt that it may change on the way there.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -114,5 +114,13 @@ class Reworked:
     notes: tuple[str, ...] = ()
 
 
-ConditioningStep = Callable[[ExtensionUse, TextChunk], Reworked]
-"""Changes what the text encoder says of one chunk of a prompt, as an extension's use asks."""
+class Steps(Protocol):
+    """The steps of extensions between the text encoder and the denoising network."""
+
+    def __call__(self, use: ExtensionUse, chunk: TextChunk) -> Reworked:
+        """Change what the text encoder says of one chunk of a prompt, as a use asks."""
+        ...
+
+    def faults(self) -> Mapping[str, str]:
+        """Return which extensions have failed, and why."""
+        ...

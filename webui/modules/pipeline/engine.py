@@ -1,6 +1,6 @@
 """What is loaded now: the checkpoints of a plan and perhaps a VAE; swapped for another plan."""
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +9,7 @@ from typing import Final
 import psutil
 import torch
 
-from webui.modules.conditioning import ConditioningStep
+from webui.modules.conditioning import Steps
 from webui.modules.device import Device
 from webui.modules.errors import ModelFileError, OutOfMemoryError
 from webui.modules.layers.stack import Wardrobe
@@ -17,7 +17,7 @@ from webui.modules.networks.checkpoint import Autoencoder, Checkpoint, load_chec
 from webui.modules.pipeline.dressing import Dressing
 from webui.modules.pipeline.img2img import img2img
 from webui.modules.pipeline.memory import TEXTS, WALKS, Memory, mark_of
-from webui.modules.pipeline.reworking import Reworking, no_steps
+from webui.modules.pipeline.reworking import NoSteps, Reworking
 from webui.modules.pipeline.studio import Studio
 from webui.modules.pipeline.tiles import draw_in_tiles
 from webui.modules.pipeline.txt2img import txt2img
@@ -32,13 +32,13 @@ class Engine:
 
     Args:
         device: Where and in which number format everything runs.
-        step: Carries out what extensions do to prompts.
+        steps: Carry out what extensions do to prompts; None for no extensions.
     """
 
-    def __init__(self, device: Device, step: ConditioningStep = no_steps) -> None:
+    def __init__(self, device: Device, steps: Steps | None = None) -> None:
         self._device = device
-        self._step = step
-        self._reworking = Reworking(step, ())
+        self._steps = steps or NoSteps()
+        self._reworking = Reworking(self._steps, ())
         self._checkpoints: dict[Path, Checkpoint] = {}
         self._vae: tuple[ModelRecord, Autoencoder] | None = None
         self._dressing = Dressing(Wardrobe(), device)
@@ -69,7 +69,7 @@ class Engine:
         """
         try:
             self._keep_only({record.path for record in _checkpoints_of(plan)})
-            self._reworking = Reworking(self._step, plan.extensions)
+            self._reworking = Reworking(self._steps, plan.extensions)
             with self._dressing.wearing(plan.layers):
                 for picture in self._drawn(plan, observe):
                     yield replace(picture, notes=(*picture.notes, *self._reworking.notes))
@@ -151,6 +151,10 @@ class Engine:
             network.to_empty(device="meta")
         if self._device.torch.type == "cuda":
             torch.cuda.empty_cache()
+
+    def faults(self) -> Mapping[str, str]:
+        """Return which extensions have failed while drawing, and why."""
+        return self._steps.faults()
 
     def memory(self) -> dict[str, int]:
         """Return bytes of the device's memory: free and total; empty on a CPU."""

@@ -1,11 +1,11 @@
 """Prompts on their way through the steps that extensions add between text encoder and network."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
 
-from webui.modules.conditioning import ConditioningStep, Reworked, TextChunk
+from webui.modules.conditioning import Reworked, Steps, TextChunk
 from webui.modules.device import Device
 from webui.modules.networks.checkpoint import Checkpoint
 from webui.modules.networks.text_copy import TrainableText
@@ -15,23 +15,29 @@ from webui.modules.types import ExtensionUse, ModelRecord, TextRules
 from webui.modules.weights.read import open_tensors
 
 
-def no_steps(use: ExtensionUse, chunk: TextChunk) -> Reworked:
-    """Leave a chunk as it is, and say so: for an engine that was given no extensions."""
-    return Reworked(
-        states=chunk.states, notes=(f"{use.name} was left out: there is no such extension here.",)
-    )
+class NoSteps:
+    """For an engine that was given no extensions: leaves chunks as they are, and says so."""
+
+    def __call__(self, use: ExtensionUse, chunk: TextChunk) -> Reworked:
+        """Leave a chunk as it is."""
+        note = f"{use.name} was left out: there is no such extension here."
+        return Reworked(states=chunk.states, notes=(note,))
+
+    def faults(self) -> Mapping[str, str]:
+        """Return nothing: nothing can fail."""
+        return {}
 
 
 class Reworking:
     """The steps of one job, and what they had to say.
 
     Args:
-        step: Carries out what a use asks for.
+        steps: Carry out what a use asks for.
         uses: What the plan asks for, in its order.
     """
 
-    def __init__(self, step: ConditioningStep, uses: Sequence[ExtensionUse]) -> None:
-        self._step = step
+    def __init__(self, steps: Steps, uses: Sequence[ExtensionUse]) -> None:
+        self._steps = steps
         self._uses = uses
         self._notes: dict[str, None] = {}
 
@@ -51,7 +57,7 @@ class Reworking:
                 said = states.clone()
                 for use in self._uses:
                     chunk = _chunk(use, checkpoint, device, (tokens.clone(), said, skip))
-                    found = self._step(use, chunk)
+                    found = self._steps(use, chunk)
                     self._notes |= dict.fromkeys(found.notes)
                     said = found.states.detach()
                 return said
