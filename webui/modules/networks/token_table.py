@@ -3,7 +3,6 @@
 from collections.abc import Generator
 from contextlib import contextmanager
 
-import torch
 from torch import Tensor, nn
 
 
@@ -12,17 +11,17 @@ class TokenTable(nn.Embedding):
 
     def __init__(self, rows: int, width: int) -> None:
         super().__init__(rows, width)
-        self._learned = torch.empty(0)
+        self._learned: tuple[Tensor, ...] = ()  # in a tuple, so that it is no part of the network
 
     @contextmanager
     def with_rows(self, rows: Tensor) -> Generator[None]:
         """Offer more rows for as long as the context lasts.
 
         Args:
-            rows: ``[count, width]``.
+            rows: ``[count, width]``; gradients pass through to them.
         """
         before = self._learned
-        self._learned = rows.to(self.weight.device, self.weight.dtype)
+        self._learned = (rows.to(self.weight.device, self.weight.dtype),)
         try:
             yield
         finally:
@@ -32,7 +31,7 @@ class TokenTable(nn.Embedding):
         """Return the vectors ``[texts, tokens, width]`` of token numbers ``[texts, tokens]``."""
         own = self.num_embeddings
         vectors = super().forward(input.clamp(max=own - 1))
-        if len(self._learned) == 0:
+        if not self._learned:
             return vectors
         learned = input >= own
-        return vectors.masked_scatter(learned[..., None], self._learned[input[learned] - own])
+        return vectors.masked_scatter(learned[..., None], self._learned[0][input[learned] - own])

@@ -1,0 +1,60 @@
+"""What a training tells of itself while it goes on: one line of JSON after another, and pictures.
+
+Page, routes and command read these files; so what they show survives every stop.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+FILE: Final = "log.jsonl"
+SAMPLES: Final = "samples"
+STEPS: Final = "steps"
+
+
+Heard = Callable[[Mapping[str, Any]], None]
+"""Hears every line as it is written."""
+
+
+class Journal:
+    """Adds lines to the log of a run.
+
+    Args:
+        run: Folder of the training.
+        reached: Steps of the last saved state; lines of later steps are taken back.
+        heard: Hears what is told.
+    """
+
+    def __init__(self, run: Path, *, reached: int, heard: Heard) -> None:
+        self._path = run / FILE
+        self._heard = heard
+        kept = [line for line in read(run) if line.get("step", 0) <= reached]
+        text = "".join(f"{json.dumps(line)}\n" for line in kept)
+        temporary = self._path.with_suffix(".tmp")
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(self._path)
+
+    def tell(self, line: Mapping[str, Any]) -> None:
+        """Add one line."""
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(f"{json.dumps(dict(line))}\n")
+        self._heard(line)
+
+
+def read(run: Path, *, after: int = 0) -> Iterator[dict[str, Any]]:
+    """Yield the lines of a run's log; one that is just being written is left out.
+
+    Args:
+        run: Folder of the training.
+        after: Pass over so many lines.
+    """
+    path = run / FILE
+    if not path.is_file():
+        return
+    with path.open(encoding="utf-8") as file:
+        for number, text in enumerate(file):
+            if number >= after and text.endswith("\n"):
+                with suppress(ValueError):
+                    yield json.loads(text)
