@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
@@ -13,13 +13,12 @@ from fastapi.responses import FileResponse, StreamingResponse
 from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 
-from webui.api import docs_page, replay, sheets
-from webui.api.shown import shown_path
+from webui.api import ablation, docs_page, replay, sheets
+from webui.api.shown import picture_as_dict, shown_path
 from webui.api.strict_json import StrictRoute
 from webui.api.visit import ThePerson, TheStudio, serving
 from webui.jobs.views import JobView
 from webui.library.cards import ModelCard
-from webui.library.history import PictureView
 from webui.modules.errors import UnknownNameError, UnknownPictureError
 from webui.services.models import Inspection
 from webui.services.requests import GenerationRequest
@@ -47,7 +46,7 @@ outside = APIRouter()
 
 def router(studio: Studio) -> APIRouter:
     """Return the routes for these services."""
-    return serving(studio, routes, replay.routes, sheets.routes, outside)
+    return serving(studio, routes, replay.routes, sheets.routes, ablation.routes, outside)
 
 
 @outside.get("/healthz", tags=["Atelier"])
@@ -69,12 +68,7 @@ async def submit(
     wish: GenerationRequest, request: Request, studio: TheStudio, person: ThePerson
 ) -> JobView:
     """Put a wish for pictures into the queue; the same ``Idempotency-Key`` twice is one job."""
-    known = {field.name for field in fields(GenerationRequest)}
-    for name in await request.json():
-        if name not in known:
-            message = f"there is no field {name[:80]!r}"
-            hint = f"There are: {', '.join(sorted(known))}."
-            raise UnknownNameError(message, hint=hint, value=name[:80])
+    sheets.check_fields(await request.json())
     key = request.headers.get("idempotency-key", "")
     own = await run_in_threadpool(sheets.with_own_inputs, wish, studio.inputs)
     return await run_in_threadpool(studio.drawing.submit, own, owner=person, key=key)
@@ -236,23 +230,6 @@ async def event_stream(
             following = asyncio.ensure_future(anext(views, None))
     finally:
         following.cancel()
-
-
-def picture_as_dict(view: PictureView) -> dict[str, Any]:
-    """Return what a picture's owner may know; where it lies on the disk is not among it."""
-    return {
-        "id": view.id,
-        "job_id": view.job_id,
-        "index": view.index,
-        "seed": view.seed,
-        "width": view.width,
-        "height": view.height,
-        "infotext": view.infotext,
-        "created": view.created,
-        "saved": view.listed,
-        "url": f"/atelier/v1/pictures/{view.id}",
-        "thumbnail": f"/atelier/v1/pictures/{view.id}/thumbnail",
-    }
 
 
 def _card_as_dict(card: ModelCard, studio: Studio) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Routes for wishes of more than one part: given pictures, and scripts that draw a whole sheet."""
 
-from dataclasses import asdict, replace
+from collections.abc import Iterable
+from dataclasses import asdict, fields, replace
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -12,6 +13,7 @@ from webui.api.strict_json import StrictRoute
 from webui.api.visit import ThePerson, TheStudio
 from webui.jobs.views import JobView
 from webui.library.inputs import Inputs
+from webui.modules.errors import UnknownNameError
 from webui.modules.types import InputPicture
 from webui.services.requests import GenerationRequest
 from webui.services.script_requests import ScriptRequest
@@ -56,6 +58,20 @@ async def submit(
         return studio.drawing.submit_script(wish, body.script, owner=person, key=key)
 
     return await run_in_threadpool(put)
+
+
+def check_fields(told: Iterable[str]) -> None:
+    """Refuse a wish with a field that there is not, so that a slip of the pen is noticed.
+
+    Raises:
+        UnknownNameError: If there is one; the message names it.
+    """
+    known = {field.name for field in fields(GenerationRequest)}
+    for name in told:
+        if name not in known:
+            message = f"there is no field {name[:80]!r}"
+            hint = f"There are: {', '.join(sorted(known))}."
+            raise UnknownNameError(message, hint=hint, value=name[:80])
 
 
 def with_own_inputs(wish: GenerationRequest, inputs: Inputs) -> GenerationRequest:

@@ -153,7 +153,7 @@ class Worker:
         """
         notes: list[str] = []
         failures = 0
-        with Chain() as chain:
+        with engine.sharing(), Chain() as chain:
             for place, plan in enumerate(order.plans):
                 try:
                     drawn = engine.draw(chain.next(plan) if order.chained else plan, observer)

@@ -55,10 +55,10 @@ def compose(pictures: Sequence[Image.Image | None], legend: Legend, *, margin: i
     wide = max((picture.width for picture in pictures if picture), default=64)
     high = max((picture.height for picture in pictures if picture), default=64)
     columns, rows = len(legend.columns), len(legend.rows)
-    font = _font(max(12, min(wide, high) // 16))
+    font = font_of(max(12, min(wide, high) // 16))
     left = _room(legend.rows, font, widest=max(wide, 96)) if any(legend.rows) else 0
     letter = int(font.size) + 6
-    heads = [_wrapped(text, font, wide) for text in legend.columns]
+    heads = [wrapped(text, font, wide) for text in legend.columns]
     top = (letter * max(map(len, heads)) + 8) if any(legend.columns) else 0
     title = letter + 8 if legend.title else 0
     size = (
@@ -72,13 +72,13 @@ def compose(pictures: Sequence[Image.Image | None], legend: Legend, *, margin: i
     sheet = Image.new("RGB", size, _PAPER)
     pen = ImageDraw.Draw(sheet)
     if legend.title:
-        _centred(pen, [legend.title], (left, 0, size[0], title), font)
+        centred(pen, [legend.title], (left, 0, size[0], title), font)
     for column, lines in enumerate(heads):
         start = left + column * (wide + margin)
-        _centred(pen, lines, (start, title, start + wide, title + top), font)
+        centred(pen, lines, (start, title, start + wide, title + top), font)
     for row, text in enumerate(legend.rows):
         start = title + top + row * (high + margin)
-        _centred(pen, _wrapped(text, font, left), (0, start, left, start + high), font)
+        centred(pen, wrapped(text, font, left), (0, start, left, start + high), font)
     for place, picture in enumerate(pictures):
         row, column = divmod(place, columns)
         corner = (left + column * (wide + margin), title + top + row * (high + margin))
@@ -101,7 +101,8 @@ def side_by_side(blocks: Sequence[Image.Image], *, margin: int) -> Image.Image:
 
 
 @cache
-def _font(size: int) -> ImageFont.FreeTypeFont:
+def font_of(size: int) -> ImageFont.FreeTypeFont:
+    """Return a font of this size in pixels, with Chinese letters if the system has such a one."""
     for name in FONTS:
         try:
             return ImageFont.truetype(name, size)
@@ -116,7 +117,7 @@ def _room(texts: Sequence[str], font: ImageFont.FreeTypeFont, *, widest: int) ->
     return min(widest, int(max(map(font.getlength, texts), default=0)) + 16)
 
 
-def _wrapped(text: str, font: ImageFont.FreeTypeFont, width: int) -> list[str]:
+def wrapped(text: str, font: ImageFont.FreeTypeFont, width: int) -> list[str]:
     """Break a text into lines that fit; a long word is broken where it must be."""
     lines = [""]
     for letter in text[:400]:
@@ -133,12 +134,13 @@ def _wrapped(text: str, font: ImageFont.FreeTypeFont, width: int) -> list[str]:
     return lines[:8]
 
 
-def _centred(
+def centred(
     pen: ImageDraw.ImageDraw,
     lines: Sequence[str],
     box: tuple[int, int, int, int],
     font: ImageFont.FreeTypeFont,
 ) -> None:
+    """Write lines in the middle of a box: left, top, right and bottom in pixels."""
     letter = int(font.size) + 6
     y = box[1] + (box[3] - box[1] - letter * len(lines)) / 2 + 2
     for line in lines:

@@ -46,6 +46,9 @@ _VERSIONS: Final = (
     CREATE INDEX pictures_by_job ON pictures (job_id, position);
     CREATE VIRTUAL TABLE pictures_text USING fts5 (infotext, tokenize = 'trigram');
     """,
+    """
+    ALTER TABLE pictures ADD COLUMN figures TEXT NOT NULL DEFAULT '';
+    """,
 )
 
 
@@ -97,6 +100,7 @@ class NewPicture:
         height: Pixels.
         position: Which picture of the job, from 0.
         listed: Whether the history shows it.
+        figures: Numbers that were found in the pictures it shows, as JSON; empty for none.
     """
 
     path: Path
@@ -109,6 +113,7 @@ class NewPicture:
     height: int
     position: int
     listed: bool = True
+    figures: str = ""
 
 
 class History:
@@ -147,11 +152,13 @@ class History:
             picture.infotext,
             plan,
             time.time(),
+            picture.figures,
         )
         with writing(self._database) as connection:
             number = connection.execute(
                 "INSERT INTO pictures (id, owner, job_id, position, path, listed, seed, width,"
-                " height, infotext, plan, created) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                " height, infotext, plan, created, figures)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 values,
             ).lastrowid
             connection.execute(
@@ -175,6 +182,14 @@ class History:
             UnknownPictureError: If there is none of this id, or it is somebody else's.
         """
         return TypeAdapter(GenerationPlan).validate_json(self._row(picture_id, owner)["plan"])
+
+    def figures(self, picture_id: str, *, owner: str) -> str:
+        """Return the numbers that are kept with a picture, as JSON; empty if there are none.
+
+        Raises:
+            UnknownPictureError: If there is none of this id, or it is somebody else's.
+        """
+        return self._row(picture_id, owner)["figures"]
 
     def of_job(self, job_id: str, *, owner: str) -> list[PictureView]:
         """Return the pictures of a job, saved or not, in drawing order."""

@@ -37,6 +37,18 @@ class Gallery:
         """
         return self._history.plan(picture_id, owner=owner)
 
+    def figures(self, picture_id: str, *, owner: str) -> str:
+        """Return the numbers that are kept with a picture, as JSON; empty if there are none.
+
+        Raises:
+            UnknownPictureError: If it is not there or not this person's.
+        """
+        return self._history.figures(picture_id, owner=owner)
+
+    def of_job(self, job_id: str, *, owner: str) -> list[PictureView]:
+        """Return the pictures of a job in drawing order, even when the job is long forgotten."""
+        return self._history.of_job(job_id, owner=owner)
+
     def path(self, picture_id: str, *, owner: str) -> Path:
         """Return the file of one picture.
 

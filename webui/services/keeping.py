@@ -1,8 +1,9 @@
 """What happens to a finished picture: a file with its settings, then a row in the history."""
 
+import json
 import logging
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -14,15 +15,16 @@ from pydantic import TypeAdapter
 from webui import __version__
 from webui.jobs.executor import Delivery
 from webui.jobs.plans import Grid, Sheet, picture_count
-from webui.jobs.queue import Job
+from webui.jobs.rows import Job
 from webui.library import infotext
 from webui.library.grids import Legend, compose, side_by_side
-from webui.library.history import History, NewPicture
+from webui.library.history import History, NewPicture, PictureView
 from webui.library.saving import FinishedPicture, SavingRules, save
 from webui.modules.errors import PictureError
 from webui.modules.types import GenerationPlan, Picture
 from webui.services.options import Options, OptionsStore
 from webui.services.requests import GenerationRequest
+from webui.services.strips import STRIP_TITLE, strip_of
 from webui.settings import Folders
 
 PROGRAM: Final = f"atelier {__version__}"
@@ -97,29 +99,29 @@ class Keeper:
             StorageError: If the disk is full or a folder cannot be written to.
         """
         kept = {view.index: view for view in self._history.of_job(job.id, owner=job.owner)}
-        if sheet.grid is None or len(kept) < FEWEST_IN_GRID:
+        if not (sheet.grid or sheet.strip) or len(kept) < FEWEST_IN_GRID:
             return {}
         request = TypeAdapter(GenerationRequest).validate_json(job.request)
         options = self._options.current().with_overrides(request.options)
-        pictures = {number: _opened(view.path) for number, view in kept.items()}
         try:
-            grids = _drawn(sheet.grid, pictures)
+            shown = list(_shown(sheet, kept))
         except PictureError as problem:
             log.warning("job %s: %s", job.id, problem)
             return {}
-        first, made = kept[min(kept)], dict[int, str]()
-        for number, grid in enumerate(grids, start=picture_count(sheet)):
-            rgb = grid.convert("RGB")
+        made: dict[int, str] = {}
+        for number, each in enumerate(shown, start=picture_count(sheet)):
+            rgb = each.image.convert("RGB")
             picture = Picture(index=0, width=rgb.width, height=rgb.height, rgb=rgb.tobytes())
             place = _Kept(
                 job=job,
-                plan=sheet.plans[0],
+                plan=each.plan,
                 index=0,
                 number=number,
-                infotext=_with_settings(first.infotext, sheet.grid.told),
+                infotext=_with_settings(kept[each.like].infotext, each.told),
                 listed=request.save,
+                figures=each.figures,
             )
-            rules = replace(saving_rules(options), pattern="grid-[seed]")
+            rules = replace(saving_rules(options), pattern=f"{each.name}-[seed]")
             folder = _folder(options, sheet.plans[0], grid=True)
             made[number] = self._keep(picture, place, rules, folder)
         return made
@@ -153,6 +155,7 @@ class Keeper:
                 height=picture.height,
                 position=kept.number,
                 listed=kept.listed,
+                figures=kept.figures,
             )
         )
         if not kept.listed:
@@ -170,6 +173,28 @@ class _Kept:
     number: int
     infotext: str
     listed: bool
+    figures: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Shown:
+    """Pictures of a sheet shown together.
+
+    Attributes:
+        image: All of them.
+        name: What the name of its file begins with.
+        plan: What was drawn, as far as one plan says it.
+        like: The number of the picture whose settings it tells.
+        told: What its settings tell besides.
+        figures: Numbers that were found in the pictures, as JSON.
+    """
+
+    image: Image.Image
+    name: str
+    plan: GenerationPlan
+    like: int
+    told: tuple[tuple[str, str], ...]
+    figures: str = ""
 
 
 def _folder(options: Options, plan: GenerationPlan, *, grid: bool = False) -> str:
@@ -186,6 +211,32 @@ def _opened(path: Path) -> Image.Image | None:
             return image.convert("RGB")
     except OSError:
         return None
+
+
+def _shown(sheet: Sheet, kept: Mapping[int, PictureView]) -> Iterator[_Shown]:
+    """Yield the pictures that show a sheet together.
+
+    Raises:
+        PictureError: If one would be larger than any program opens.
+    """
+    pictures = {number: _opened(view.path) for number, view in kept.items()}
+    first = min(kept)
+    if sheet.grid:
+        for grid in _drawn(sheet.grid, pictures):
+            yield _Shown(
+                image=grid, name="grid", plan=sheet.plans[0], like=first, told=sheet.grid.told
+            )
+    if sheet.strip:
+        strip = strip_of(sheet.strip, pictures, {number: view.id for number, view in kept.items()})
+        whole = [place.number for place in sheet.strip if place.change in ("with", "all")][-1]
+        yield _Shown(
+            image=strip.picture,
+            name="ablation",
+            plan=sheet.plans[whole],
+            like=whole if whole in kept else first,
+            told=(("Script", STRIP_TITLE),),
+            figures=json.dumps(strip.told),
+        )
 
 
 def _drawn(grid: Grid, pictures: Mapping[int, Image.Image | None]) -> list[Image.Image]:

@@ -37,8 +37,13 @@ _ALSO: Final = (
     "s_min_uncond",
     "CLIP_stop_at_last_layers",
     "use_old_karras_scheduler_sigmas",
+    "sd_lora",
+    "sd_hypernetwork",
 )
-"""Options that act on pictures and that requests have a field for, or texts no key."""
+"""Options that act on pictures and that requests have a field for, or texts no key.
+
+Files that options call stand in the prompt of a text already.
+"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
