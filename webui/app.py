@@ -26,9 +26,11 @@ from webui.library.index import ModelIndex
 from webui.library.inputs import Inputs
 from webui.library.saving import sweep
 from webui.modules.errors import SettingsError
+from webui.services.catalogue import Catalogue
 from webui.services.extensions import Roster
 from webui.services.gallery import Gallery
 from webui.services.generate import Drawing, Office
+from webui.services.imports import Imports
 from webui.services.keeping import UNSAVED_SECONDS, Keeper
 from webui.services.models import Models, model_folders
 from webui.services.options import OptionsStore
@@ -107,6 +109,8 @@ def opened(settings: Settings) -> Generator[Studio]:
             thumbnails=folders.cache / "thumbnails",
         )
         _tidy(settings, history)
+        imports = Imports(settings, stock.models)
+        imports.sweep()
         bell, options = Bell(), stock.options
         keeper = Keeper(history, options, folders)
         executor = LocalExecutor(
@@ -141,6 +145,8 @@ def opened(settings: Settings) -> Generator[Studio]:
                 drawing=Drawing(office, random=SystemRandom()),
                 workshop=Workshop(office),
                 models=stock.models,
+                catalogue=Catalogue(settings, stock.models),
+                imports=imports,
                 extensions=stock.house.extensions,
                 gallery=Gallery(history),
                 inputs=stock.inputs,

@@ -97,6 +97,8 @@ class Server:
         auth_file: More of them, one a line.
         api_auth: People for the ``/sdapi/v1`` routes alone.
         allowed_hosts: Names beside its own under which the server may be called.
+        uploads: Whether model files can be brought over the network.
+        uploaders: Only these people may; empty for everybody whom the gate lets in.
     """
 
     port: int = 7860
@@ -108,6 +110,8 @@ class Server:
     auth_file: Path | None = None
     api_auth: tuple[str, ...] = field(default=(), repr=False)
     allowed_hosts: tuple[str, ...] = ()
+    uploads: bool = True
+    uploaders: tuple[str, ...] = ()
 
     @property
     def host(self) -> str:
@@ -146,6 +150,7 @@ class Limits:
         max_batch_size: Pictures denoised together.
         max_batch_count: Batches of one job.
         max_body_bytes: Size of one HTTP request.
+        max_model_bytes: Size of a model file that somebody sends.
         max_prompt_chars: Length of a prompt.
         max_queued_per_person: Jobs of one person that wait or run.
     """
@@ -156,6 +161,7 @@ class Limits:
     max_batch_size: int = 16
     max_batch_count: int = 100
     max_body_bytes: int = 25_000_000
+    max_model_bytes: int = 32_000_000_000
     max_prompt_chars: int = 20_000
     max_queued_per_person: int = 100
 

@@ -39,10 +39,11 @@ def remember(seen: Seen, known: Row | None) -> Row:
     Raises:
         StorageError: If the file cannot be read now.
     """
-    row = known if known and known.stamp == seen.stamp else _read(seen)
     told = seen.beside_stamp
-    if row is known and known.beside_stamp == told:
+    same = known is not None and known.stamp == seen.stamp
+    if known and same and known.beside_stamp == told:
         return known
+    row = known if known and same else _read(seen)
     texts = read_sidecars(seen.file, seen.beside)
     said = json.dumps(asdict(texts)) if texts != NOTHING else ""
     return row._replace(beside_stamp=told, beside=said)
@@ -60,7 +61,7 @@ def card_of(seen: Seen, row: Row, kinds: Sequence[ModelKind], *, hashing: bool =
     path, stem, beside = seen.file, seen.stem, seen.beside
     kind = next((kind for kind in kinds if kind == row.kind), None)
     problem = _problem(path, row, kinds[0]) if row.problem or kind is None else None
-    metadata, whole = _decode(row.metadata)[0] if row.metadata else ({}, True)
+    metadata, whole = _metadata(row)
     texts = Sidecars(**_decode(row.beside)[0]) if row.beside else NOTHING
     record = ModelRecord(
         path=path,
@@ -187,6 +188,11 @@ def _kept(metadata: Mapping[str, str]) -> str:
         if len(key) + len(value) <= MAX_VALUE
     }
     return json.dumps([kept, len(kept) == len(metadata)])
+
+
+def _metadata(row: Row) -> tuple[dict[str, str], bool]:
+    """Return the opposite of ``_kept``."""
+    return _decode(row.metadata)[0] if row.metadata else ({}, True)
 
 
 def _problem(path: Path, row: Row, kind: ModelKind) -> Problem:

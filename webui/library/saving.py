@@ -99,7 +99,7 @@ def save(finished: FinishedPicture, *, folder: Path, rules: SavingRules) -> Path
     target = resolve_inside(folder, inside or ".")
     usual = "[seed]" if rules.use_folders else "[seed]-[prompt_spaces]"
     stem = file_stem(rules.pattern or usual, subject)
-    with _explained(target, needed=len(data)):
+    with explained(target, needed=len(data)):
         target.mkdir(parents=True, exist_ok=True)
         temporary = _write_temporary(target, data)
         try:
@@ -114,12 +114,12 @@ def replace_file(path: Path, data: bytes) -> None:
     Raises:
         StorageError: If the disk is full or the folder cannot be written to.
     """
-    with _explained(path.parent, needed=len(data)):
+    with explained(path.parent, needed=len(data)):
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = _write_temporary(path.parent, data)
         try:
             temporary.replace(path)
-            _sync_folder(path.parent)
+            sync_folder(path.parent)
         finally:
             temporary.unlink(missing_ok=True)
 
@@ -164,10 +164,10 @@ def _publish(temporary: Path, stem: str, *, extension: str, numbered: bool) -> P
     for number in range(first, first + _TRIES):
         path = folder / f"{_name(stem, number, numbered=numbered)}.{extension}"
         try:
-            _link_new(temporary, path)
+            link_new(temporary, path)
         except FileExistsError:
             continue
-        _sync_folder(folder)
+        sync_folder(folder)
         return path
     message = f"no free name for a picture {stem!r} in {folder.name}"
     raise StorageError(message, hint="Clear the folder or change the pattern.", value=folder)
@@ -179,7 +179,12 @@ def _name(stem: str, number: int, *, numbered: bool) -> str:
     return f"{stem or 'picture'}-{number}" if number else stem or "picture"
 
 
-def _link_new(temporary: Path, path: Path) -> None:
+def link_new(temporary: Path, path: Path) -> None:
+    """Give a file a name that no other file has.
+
+    Raises:
+        OSError: If there is such a file, or the folder cannot be written to.
+    """
     try:
         os.link(temporary, path)
     except OSError as error:
@@ -195,7 +200,8 @@ def _next_number(folder: Path) -> int:
     return max((int(match[1]) for match in numbers if match), default=-1) + 1
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Bring the names of a folder onto the disk."""
     if os.name == "nt":
         return  # Windows cannot open a folder, and keeps its entries without being asked
     handle = os.open(folder, os.O_RDONLY)
@@ -206,7 +212,12 @@ def _sync_folder(folder: Path) -> None:
 
 
 @contextmanager
-def _explained(folder: Path, *, needed: int) -> Generator[None]:
+def explained(folder: Path, *, needed: int) -> Generator[None]:
+    """Say in words what went wrong with a folder.
+
+    Raises:
+        StorageError: Instead of what the system says.
+    """
     try:
         yield
     except OSError as error:

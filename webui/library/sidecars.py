@@ -1,7 +1,6 @@
 """What people put beside a model file: notes, suggested settings, a preview, an LDM config."""
 
 import json
-import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
@@ -90,7 +89,7 @@ def read_sidecars(path: Path, endings: Collection[str]) -> Sidecars:
         return _read(path.with_name(stem + ending)) if ending in endings else ""
 
     said, site = _json(text(USER)), _json(text(CIVITAI))
-    suggested = said.get("suggested")
+    suggested: object = said.get("suggested")
     return Sidecars(
         title=_title(site),
         description=_text(said, "description")
@@ -154,8 +153,9 @@ def _trained_words(site: Mapping[str, Any]) -> str:
 
 def _weight(said: Mapping[str, Any]) -> float:
     value = said.get("preferred weight")
-    sound = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    return float(value) if sound else 0.0
+    if not isinstance(value, int | float) or isinstance(value, bool) or not -1e6 < value < 1e6:  # noqa: PLR2004 - no sane weight
+        return 0.0
+    return float(value)
 
 
 def _json(text: str) -> dict[str, Any]:

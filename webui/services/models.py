@@ -12,12 +12,11 @@ from webui.library.index import ModelIndex
 from webui.library.sidecars import beside, read_sidecars
 from webui.library.vae_choice import choose_vae
 from webui.modules.errors import ModelFileError, UnknownNameError, WebuiError
-from webui.modules.layers.fit import Fit, fit
+from webui.modules.layers.fit import Fit
 from webui.modules.pipeline.enlarging import LATENT_MODES, PLAIN_WAYS
 from webui.modules.types import ModelKind, ModelRecord
-from webui.modules.weights.architecture import derive
-from webui.modules.weights.describe import describe
-from webui.modules.weights.header import read_header
+from webui.modules.weights.describe import Facts, describe
+from webui.services.fitting import Fitting
 from webui.settings import Folders
 
 __all__ = [
@@ -43,6 +42,9 @@ A1111_UPSCALERS: Final[Mapping[str, str]] = {
     "R-ESRGAN 2x+": "RealESRGAN_x2plus",
 }
 """What A1111 calls the files of Real-ESRGAN that it downloads."""
+
+SHOWN_CURES: Final = 3
+"""How many fitting checkpoints a hint names."""
 
 UPSCALER_FOLDERS: Final = ("RealESRGAN", "BSRGAN", "DAT", "SwinIR", "ScuNET")
 """Further folders under ``models`` in which A1111 looks for upscalers."""
@@ -123,6 +125,7 @@ class Models:
 
     def __init__(self, index: ModelIndex) -> None:
         self._index = index
+        self.fitting = Fitting()
 
     def checkpoints(self) -> list[ModelCard]:
         """Return the checkpoints in A1111's order, refused ones among them."""
@@ -147,8 +150,38 @@ class Models:
             UnknownNameError: If there is no such checkpoint.
             ModelError: If a file is refused; the message says why.
         """
-        base = self.find_checkpoint(checkpoint)
-        return _fit(path, describe(path).kind, base)
+        base = self._index.card(self.find_checkpoint(checkpoint))
+        return self.fitting.fit(_card(path, describe(path)), base)
+
+    def cures(self, card: ModelCard) -> list[str]:
+        """Return the names of the checkpoints on which all of a file acts."""
+        return [base.record.stem for base in self.fitting.cures(card, self.checkpoints())]
+
+    def call_name(self, card: ModelCard) -> str:
+        """Return the name by which a prompt calls an add-on."""
+        if card.record.kind is not ModelKind.LORA:
+            return card.record.stem
+        return self._index.calls(ModelKind.LORA).name_of(card)
+
+    def card(self, kind: ModelKind, name: str) -> ModelCard:
+        """Return the card of a file by its name below the model folder, as lists show it.
+
+        Raises:
+            UnknownNameError: If there is none.
+        """
+        return self._index.find(kind, name, exactly=True)
+
+    def version(self) -> str:
+        """Look at the folders, and return a word that changes when some file does."""
+        return self._index.version()
+
+    def content_hash(self, record: ModelRecord) -> str:
+        """Return the SHA-256 of a file without its header.
+
+        Raises:
+            StorageError: If the file cannot be read to its end.
+        """
+        return self._index.content_hash(record)
 
     def add_on(self, kind: ModelKind, name: str) -> ModelRecord:
         """Return the add-on that a tag means: by the alias in the file, or by the file's name.
@@ -329,27 +362,29 @@ class Models:
 
     def _held_against(self, found: Inspection, path: Path, checkpoint: ModelRecord) -> Inspection:
         """Add how much of the file acts on a checkpoint, and what to do if not all of it."""
-        told = _fit(path, ModelKind(found.kind), checkpoint)
+        card = _card(path, describe(path))
+        told = self.fitting.fit(card, self._index.card(checkpoint))
         if told is None:
             return found
         name = checkpoint.stem
         if told.share == 1:
             return replace(found, applies=1.0, verdict=f"{found.verdict} Fits {name}.")
         fits = "Fits {name} partly" if told.used else "Does not fit {name}"
+        cures = self.cures(card)
         return replace(
             found,
             applies=round(told.share, 4),
             verdict=f"{found.verdict} {fits.format(name=name)}: {told.why}.",
-            hint="It was made for another checkpoint; choose one of its family.",
+            hint=f"Choose a checkpoint that it fits: {', '.join(cures[:SHOWN_CURES])}."
+            if cures
+            else "It was made for another kind of checkpoint; none of those here takes all of it.",
         )
 
 
-def _fit(path: Path, kind: ModelKind, checkpoint: ModelRecord) -> Fit | None:
-    if path.is_dir() or checkpoint.path.is_dir():
-        return None  # a folder's tensors have other names
-    base = read_header(checkpoint.path).tensors
-    shape = derive(base, checkpoint.config).unet
-    return fit(kind, read_header(path).tensors, base, shape)
+def _card(path: Path, facts: Facts) -> ModelCard:
+    """Return so much of a card as tells whether a file fits."""
+    record = ModelRecord(path=path, kind=facts.kind, family=facts.family, name=path.name)
+    return ModelCard(record=record, layout=facts.layout)
 
 
 def inspection_as_dict(inspection: Inspection) -> dict[str, Any]:

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 
 from webui.jobs.executor import WorkerView
 from webui.library.inputs import Inputs
+from webui.services.catalogue import Catalogue
 from webui.services.extensions import Roster
 from webui.services.gallery import Gallery
 from webui.services.generate import Drawing
+from webui.services.imports import Imports
 from webui.services.models import Models
 from webui.services.options import OptionsStore
 from webui.services.work import Workshop
@@ -24,6 +26,8 @@ class Studio:
         drawing: Picture jobs.
         workshop: Jobs that draw no pictures.
         models: Model files.
+        catalogue: The same for people: found, held against a checkpoint, written about.
+        imports: Model files that people bring.
         extensions: What is added to drawing, and what of it is switched off.
         gallery: Finished pictures.
         inputs: Pictures that people gave to draw from.
@@ -36,6 +40,8 @@ class Studio:
     drawing: Drawing
     workshop: Workshop
     models: Models
+    catalogue: Catalogue
+    imports: Imports
     extensions: Roster
     gallery: Gallery
     inputs: Inputs
