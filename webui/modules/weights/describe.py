@@ -26,7 +26,10 @@ from webui.modules.weights.upscaler import upscaler_shape
 __all__ = ["AESTHETIC", "UNET", "Facts", "describe", "recognise"]
 
 AESTHETIC: Final = "aesthetic"
-"""What our own files call an aesthetic embedding's only tensor."""
+"""What our own files call an aesthetic embedding's vector."""
+
+PROJECTION: Final = "projection"
+"""What may lie beside it: a matrix from a text encoder to the space of the embedding."""
 
 MARK: Final = "atelier.kind"
 """The text by which our own files say what they are, where tensors alone could be two things."""
@@ -199,10 +202,14 @@ _PAIR: Final = re.compile(r"(\d{1,6})\.[01]\.linear")
 
 
 def _aesthetic(header: Header) -> str | None:
-    """Tell one vector under no name, or under one that no embedding has."""
-    if len(header.tensors) != 1:
+    """Tell one vector under no name, or under one that no embedding has.
+
+    Beside it may lie the projection that leads from a text encoder to its space.
+    """
+    vectors = [each for each in header.tensors.items() if each[0] != PROJECTION]
+    if len(vectors) != 1:
         return None
-    name, facts = next(iter(header.tensors.items()))
+    name, facts = vectors[0]
     one = len(facts.shape) in _VECTORS and facts.shape[:-1] in ((), (1,))
     told = f"{header.metadata.get(MARK, '')} {header.metadata.get('modelspec.architecture', '')}"
     if one and facts.dtype.startswith(_FLOATS) and (name in _AESTHETIC or AESTHETIC in told):
