@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from pydantic import TypeAdapter, ValidationError
 
 from webui.modules.errors import JobError
+from webui.modules.training.plan import TrainingPlan
 from webui.modules.types import ConvertPlan, Tell
 
 if TYPE_CHECKING:
     from webui.modules.pipeline.engine import Engine
 
-Work = ConvertPlan
+Work = ConvertPlan | TrainingPlan
 """Everything that the worker does besides drawing. A class with ``YIELDS`` set is long: it pauses
 while others have something to do, and is begun again from the state that it has saved."""
 
@@ -22,7 +23,9 @@ Result = Mapping[str, object]
 CarryOut = Callable[[Work, "Engine", Tell], Result]
 """Does a work on an engine; raises what ``Tell`` raises."""
 
-_KINDS: Final[Mapping[str, type[Work]]] = {kind.__name__: kind for kind in (ConvertPlan,)}
+_KINDS: Final[Mapping[str, type[Work]]] = {
+    kind.__name__: kind for kind in (ConvertPlan, TrainingPlan)
+}
 
 
 def encode(work: Work) -> str:
@@ -76,6 +79,13 @@ def _convert(work: ConvertPlan, _engine: "Engine", tell: Tell) -> Result:
     return convert(work, tell)
 
 
+def _train(work: TrainingPlan, engine: "Engine", tell: Tell) -> Result:
+    from webui.jobs.trainings import carry_out_training
+
+    return carry_out_training(work, engine, tell)
+
+
 _CARRIERS: Final[Mapping[type[Work], Callable[[Any, "Engine", Tell], Result]]] = {
     ConvertPlan: _convert,
+    TrainingPlan: _train,
 }

@@ -55,11 +55,13 @@ class Watched:
     Attributes:
         checkpoint: The painter, wearing what is learned.
         words: What prompts can name.
+        device: Where it is, and in which number format.
         step: Steps done.
     """
 
     checkpoint: Checkpoint
     words: LearnedWords
+    device: Device
     step: int
 
 
@@ -124,7 +126,7 @@ def train(plan: TrainingPlan, device: Device, desk: Desk) -> Mapping[str, Any]:
     # 4. What is corrected, worn by the painter while it learns.
     learned = _learned(plan, base)
     with learned.worn() as words:
-        watched = Watched(checkpoint=base, words=words, step=0)
+        watched = Watched(checkpoint=base, words=words, device=own, step=0)
         texts = Texts(
             TextPredictor(base, device), plan.clip_skip, words, changing=learned.changes_text
         )

@@ -1,0 +1,80 @@
+"""Carries a training out inside the worker, with sample pictures drawn as any others."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from PIL import Image
+
+from webui.modules.training.journal import SAMPLES, Heard
+from webui.modules.training.plan import TrainingPlan
+from webui.modules.types import Step, StopDrawing, Tell
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from webui.modules.pipeline.engine import Engine
+    from webui.modules.training.run import Watched
+
+
+def carry_out_training(
+    plan: TrainingPlan, engine: "Engine", tell: Tell, heard: Heard = lambda _line: None
+) -> "Mapping[str, Any]":
+    """Train, or go on training; see :func:`webui.modules.training.run.train`.
+
+    Args:
+        plan: The training.
+        engine: Gives its device; its own weights are let go, so that the memory is free.
+        tell: Hears of progress; ends the training by raising.
+        heard: Hears every line of the log.
+    """
+    from webui.modules.pipeline.watching import draw_as_it_is
+    from webui.modules.training.run import Desk, train
+
+    engine.release()
+
+    def preview(watched: "Watched") -> Sequence[str]:
+        if plan.watch.sample is None:
+            return ()
+        folder = plan.run / SAMPLES
+        folder.mkdir(parents=True, exist_ok=True)
+        patience = _Patience(tell, watched.step, plan.steps)
+        names: list[str] = []
+        for picture in draw_as_it_is(
+            plan.watch.sample, watched.checkpoint, watched.words, watched.device, patience
+        ):
+            name = f"{SAMPLES}/{watched.step:06d}-{picture.index}.png"
+            _save(picture.rgb, (picture.width, picture.height), plan.run / name)
+            names.append(name)
+        patience.settle()
+        return names
+
+    return train(plan, engine.device, Desk(tell=tell, preview=preview, heard=heard))
+
+
+class _Patience:
+    """Lets a sample picture end early when somebody wants the training to stop, and tells it."""
+
+    def __init__(self, tell: Tell, step: int, steps: int) -> None:
+        self._tell = tell
+        self._place = (step, steps)
+        self._wish: BaseException | None = None
+
+    def __call__(self, _step: Step) -> None:
+        """Stand by while a picture is drawn."""
+        try:
+            self._tell(*self._place, "drawing samples")
+        except BaseException as wish:
+            self._wish = wish
+            raise StopDrawing from wish
+
+    def settle(self) -> None:
+        """Raise what was wanted."""
+        if self._wish is not None:
+            raise self._wish
+
+
+def _save(rgb: bytes, size: tuple[int, int], path: Path) -> None:
+    temporary = path.with_suffix(".tmp")
+    Image.frombytes("RGB", size, rgb).save(temporary, format="PNG")
+    temporary.replace(path)
