@@ -179,17 +179,10 @@ class _Layer:
         pairs = [pair for pair in factors if pair is not None]
         if len(pairs) < len(factors):
             return False
-        up, down = torch.cat([up for up, _ in pairs], 1), torch.cat([down for _, down in pairs])
-        rows, target = _matrix(own), _matrix(place)
-        step = len(rows) if own.dtype == torch.float32 else max(1, _PIECE // rows.shape[1])
-        for part, some, result in zip(
-            rows.split(step), up.split(step), target.split(step), strict=True
-        ):
-            if own.dtype == torch.float32:
-                torch.mm(some, down, out=result)
-                result.add_(part)
-            else:
-                result.copy_(part.float().addmm_(some, down))
+        up, down = pairs[0]
+        if len(pairs) > 1:
+            up, down = torch.cat([up for up, _ in pairs], 1), torch.cat([down for _, down in pairs])
+        _add_product(up, down, _matrix(own), _matrix(place))
         self.changed[self._weight] = place
         return True
 
@@ -214,6 +207,20 @@ class _Layer:
             own = self._own[self._bias].float()
             self.changed[self._bias] = self._places[self._bias].copy_(own + bias)
         return bool(self.changed)
+
+
+def _add_product(up: Tensor, down: Tensor, own: Tensor, place: Tensor) -> None:
+    """Write ``own + up @ down`` into ``place``; all are matrices, the factors in float32."""
+    if own.dtype == torch.float32:
+        torch.mm(up, down, out=place)
+        place.add_(own)
+        return
+    step = max(1, _PIECE // own.shape[1])
+    wide = torch.empty(min(step, len(own)), own.shape[1], device=own.device)
+    for first in range(0, len(own), step):
+        rows = slice(first, first + step)
+        sums = wide[: len(own[rows])].copy_(own[rows])
+        place[rows].copy_(sums.addmm_(up[rows], down))
 
 
 def _is_plain(parts: Parts) -> bool:
