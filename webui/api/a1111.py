@@ -15,8 +15,8 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 from starlette.concurrency import run_in_threadpool
 
-from webui.api import add_ons, drawn
-from webui.api.a1111_img2img import from_pictures
+from webui.api import add_ons, always_on, drawn
+from webui.api.a1111_img2img import from_pictures, without_soft
 from webui.api.base64_pictures import decoded
 from webui.api.errors import body, status_of_code
 from webui.api.schemas import DrawingBody, ImageBody, Img2ImgBody, Txt2ImgBody
@@ -68,7 +68,6 @@ FIELDS: Final = {
 EMPTY_LISTS: Final = (
     "face-restorers",
     "realesrgan-models",
-    "extensions",
 )
 """What clients ask for at start and what this program has none of."""
 
@@ -140,7 +139,8 @@ def request_of(wish: Txt2ImgBody) -> GenerationRequest:
     """
     wish.refuse_unsupported()
     told: dict[str, Any] = pasted(wish.infotext) if wish.infotext else {}
-    return GenerationRequest(**{**_asked(wish, told), **further_passes(wish, told)})
+    asked = _asked(wish, told, wish.alwayson_scripts)
+    return GenerationRequest(**{**asked, **further_passes(wish, told)})
 
 
 def picture_request_of(wish: Img2ImgBody, inputs: Inputs) -> GenerationRequest:
@@ -154,10 +154,11 @@ def picture_request_of(wish: Img2ImgBody, inputs: Inputs) -> GenerationRequest:
     """
     told: dict[str, Any] = pasted(wish.infotext) if wish.infotext else {}
     told.pop("hires", None)
-    return GenerationRequest(**{**_asked(wish, told), **from_pictures(wish, told, inputs)})
+    asked = _asked(wish, told, without_soft(wish.alwayson_scripts))
+    return GenerationRequest(**{**asked, **from_pictures(wish, told, inputs)})
 
 
-def _asked(wish: DrawingBody, told: dict[str, Any]) -> dict[str, Any]:
+def _asked(wish: DrawingBody, told: dict[str, Any], scripts: always_on.Scripts) -> dict[str, Any]:
     """Return the fields of a request that both kinds of body have."""
     options: dict[str, Any] = {**told.pop("options", {}), **(wish.override_settings or {})}
     fields: dict[str, Any] = {
@@ -174,6 +175,7 @@ def _asked(wish: DrawingBody, told: dict[str, Any]) -> dict[str, Any]:
         **told,
         **fields,
         "styles": tuple(wish.styles or ()),
+        "extensions": {**told.get("extensions", {}), **always_on.extensions_asked(scripts)},
         "options": options,
         "save": wish.save_images,
     }
@@ -369,13 +371,23 @@ def prompt_styles(studio: TheStudio) -> Any:
 @routes.get("/scripts")
 def scripts() -> Any:
     """List the titles of the scripts."""
-    return {"txt2img": titles("txt2img"), "img2img": titles("img2img")}
+    beside = always_on.titles()
+    return {way: [*titles(way), *beside] for way in ("txt2img", "img2img")}
 
 
 @routes.get("/script-info")
 def script_info() -> Any:
     """List the scripts with their arguments."""
-    return described()
+    return [*described(), *always_on.described()]
+
+
+@routes.get("/extensions")
+def extensions(studio: TheStudio) -> Any:
+    """List the extensions; where they came from is not told, since none is fetched from here."""
+    nowhere = {"remote": "", "branch": "", "commit_hash": "", "version": "", "commit_date": 0}
+    return [
+        {"name": view.name, **nowhere, "enabled": view.on} for view in studio.extensions.views()
+    ]
 
 
 @routes.get("/{name}", include_in_schema=False)

@@ -68,8 +68,7 @@ def from_pictures(wish: Img2ImgBody, told: Mapping[str, Any], inputs: Inputs) ->
         RangeError: If a number means nothing.
     """
     soft = _soft(wish.alwayson_scripts)
-    scripts = {name: value for name, value in wish.alwayson_scripts.items() if not _is_soft(name)}
-    wish.model_copy(update={"alwayson_scripts": scripts}).refuse_unsupported()
+    wish.refuse_unsupported()
     pictures = _pictures(wish, inputs)
     rounded = wish.mask_round and soft is None
     mask = inputs.keep_mask(decoded(wish.mask), rounded=rounded) if wish.mask else None
@@ -169,6 +168,11 @@ def _soft(scripts: Mapping[str, Any]) -> SoftInpainting | None:
             for name, value in zip(names, arguments[1:], strict=False)
         }
     )
+
+
+def without_soft(scripts: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out the script that is read here."""
+    return {name: value for name, value in scripts.items() if not _is_soft(name)}
 
 
 def _is_soft(name: str) -> bool:

@@ -13,14 +13,12 @@ from fastapi.responses import FileResponse, StreamingResponse
 from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 
-from webui.api import ablation, docs_page, replay, sheets
-from webui.api.shown import picture_as_dict, shown_path
+from webui.api import ablation, docs_page, extensions, models, replay, sheets
+from webui.api.shown import picture_as_dict
 from webui.api.strict_json import StrictRoute
 from webui.api.visit import ThePerson, TheStudio, serving
 from webui.jobs.views import JobView
-from webui.library.cards import ModelCard
-from webui.modules.errors import UnknownNameError, UnknownPictureError
-from webui.services.models import Inspection
+from webui.modules.errors import UnknownPictureError
 from webui.services.requests import GenerationRequest
 from webui.services.studio import Studio
 from webui.services.styles import Style, keep_style, read_styles, styles_file
@@ -46,7 +44,16 @@ outside = APIRouter()
 
 def router(studio: Studio) -> APIRouter:
     """Return the routes for these services."""
-    return serving(studio, routes, replay.routes, sheets.routes, ablation.routes, outside)
+    return serving(
+        studio,
+        routes,
+        models.routes,
+        replay.routes,
+        sheets.routes,
+        ablation.routes,
+        extensions.routes,
+        outside,
+    )
 
 
 @outside.get("/healthz", tags=["Atelier"])
@@ -162,23 +169,6 @@ def history(
     return [picture_as_dict(view) for view in found]
 
 
-@routes.get("/models")
-def models(studio: TheStudio) -> list[dict[str, Any]]:
-    """List the model files of all kinds, refused ones with the reason."""
-    cards = studio.models.everything()
-    return [_card_as_dict(card, studio) for card in cards]
-
-
-@routes.get("/models/inspect")
-def inspect(studio: TheStudio, name: str, checkpoint: str | None = None) -> Inspection:
-    """Tell what a file in the model folders is; only files that ``models`` lists."""
-    for card in studio.models.everything():
-        if name in (card.title, card.record.name):
-            return studio.models.inspect(card.record.path, checkpoint=checkpoint)
-    message = f"there is no model file {name[:200]!r}"
-    raise UnknownNameError(message, hint="See /atelier/v1/models for the list.", value=name[:200])
-
-
 class StyleBody(BaseModel):
     """``POST /atelier/v1/styles``: a named piece of both prompts."""
 
@@ -230,22 +220,6 @@ async def event_stream(
             following = asyncio.ensure_future(anext(views, None))
     finally:
         following.cancel()
-
-
-def _card_as_dict(card: ModelCard, studio: Studio) -> dict[str, Any]:
-    return {
-        "kind": card.record.kind,
-        "title": card.title,
-        "name": card.record.name,
-        "family": card.record.family,
-        "format": card.format,
-        "sha256": card.record.sha256 or None,
-        "file": shown_path(card, studio.settings.folders),
-        "description": card.description,
-        "notes": card.notes,
-        "suggested": dict(card.suggested),
-        "problem": asdict(card.problem) if card.problem else None,
-    }
 
 
 def _file(path: Path, picture_id: str, *, download: bool) -> Response:

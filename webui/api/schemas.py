@@ -8,7 +8,6 @@ from webui.modules.errors import UnsupportedError
 
 LATER: Final = {
     "restore_faces": "face restoration",
-    "alwayson_scripts": "scripts that run beside everything",
     "firstpass_image": "a picture of the first pass",
     "latent_mask": "a second mask",
 }

@@ -44,11 +44,17 @@ class Argument:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Script:
-    """A script: its title, where it is offered, its arguments, and what they ask for."""
+    """A script: its title, where it is offered, and its arguments."""
 
     title: str
     ways: tuple[Way, ...]
     arguments: Sequence[Argument]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SelectableScript(Script):
+    """A script that makes many pictures of one wish, and what its arguments ask for."""
+
     read: Callable[[Sequence[Any]], ScriptRequest]
 
 
@@ -61,7 +67,7 @@ def script_request(title: str, arguments: Sequence[Any], way: Way) -> ScriptRequ
     """
     for script in SCRIPTS:
         if script.title.casefold() == title.strip().casefold() and way in script.ways:
-            return script.read(_completed(script, arguments))
+            return script.read(completed(script, arguments))
     offered = ", ".join(script.title for script in SCRIPTS if way in script.ways)
     message = f"there is no script {title[:80]!r} in {way}"
     raise UnknownNameError(message, hint=f"There are: {offered}.", value=title[:80])
@@ -75,16 +81,21 @@ def titles(way: Way) -> list[str]:
 def described() -> list[dict[str, Any]]:
     """Return all scripts with their arguments, as ``GET script-info`` answers."""
     return [
-        {
-            "name": script.title.lower(),
-            "is_alwayson": False,
-            "is_img2img": way == "img2img",
-            "args": [_described(argument) for argument in script.arguments],
-        }
+        described_as(script, way)
         for way in cast("tuple[Way, ...]", ("txt2img", "img2img"))
         for script in SCRIPTS
         if way in script.ways
     ]
+
+
+def described_as(script: Script, way: Way) -> dict[str, Any]:
+    """Return one script in one tab, as ``GET script-info`` answers."""
+    return {
+        "name": script.title.lower(),
+        "is_alwayson": False,
+        "is_img2img": way == "img2img",
+        "args": [_described(argument) for argument in script.arguments],
+    }
 
 
 def _described(argument: Argument) -> dict[str, Any]:
@@ -99,8 +110,12 @@ def _described(argument: Argument) -> dict[str, Any]:
     }
 
 
-def _completed(script: Script, given: Sequence[Any]) -> list[Any]:
-    """Fill up with defaults; a number may come as the text of one, as A1111's clients send it."""
+def completed(script: Script, given: Sequence[Any]) -> list[Any]:
+    """Fill up with defaults; a number may come as the text of one, as A1111's clients send it.
+
+    Raises:
+        RangeError: If there are too many, or one is not of its type.
+    """
     wanted = script.arguments
     if len(given) > len(wanted):
         message = f"{script.title} takes {len(wanted)} arguments, not {len(given)}"
@@ -215,7 +230,7 @@ _BOTH: Final[tuple[Way, ...]] = ("txt2img", "img2img")
 _MARGIN: Final = Argument(label="Grid margins (px)", value=0, bounds=(0, 500, 2))
 
 SCRIPTS: Final = (
-    Script(
+    SelectableScript(
         title="Prompt matrix",
         ways=_BOTH,
         arguments=(
@@ -227,7 +242,7 @@ SCRIPTS: Final = (
         ),
         read=_matrix,
     ),
-    Script(
+    SelectableScript(
         title="Prompts from file or textbox",
         ways=_BOTH,
         arguments=(
@@ -238,7 +253,7 @@ SCRIPTS: Final = (
         ),
         read=_list,
     ),
-    Script(
+    SelectableScript(
         title="X/Y/Z plot",
         ways=_BOTH,
         arguments=(
@@ -257,7 +272,7 @@ SCRIPTS: Final = (
         ),
         read=_plot,
     ),
-    Script(
+    SelectableScript(
         title="Loopback",
         ways=("img2img",),
         arguments=(
@@ -268,7 +283,7 @@ SCRIPTS: Final = (
         ),
         read=_loopback,
     ),
-    Script(
+    SelectableScript(
         title="SD upscale",
         ways=("img2img",),
         arguments=(
