@@ -56,6 +56,9 @@ MAX_STREAMS: Final = 100
 MAX_LOGIN_BYTES: Final = 4096
 """Size of a login form."""
 
+FORM_BYTES: Final = 65_536
+"""What a form may add to the file in it."""
+
 HEADERS: Final[Mapping[str, str]] = {
     "X-Content-Type-Options": "nosniff",
     # Not "no-referrer": browsers then call the Origin of our own login form "null".
@@ -96,12 +99,18 @@ class GateRules:
         api_people: Names and passwords for the ``/sdapi/v1`` routes alone.
         allowed_hosts: More names, with or without a port, under which the server may be called.
         max_body_bytes: Size of one request.
+        max_model_bytes: Size of a request that brings a model file.
     """
 
     login: bool = False
     api_people: Mapping[str, str] = field(default_factory=dict[str, str])
     allowed_hosts: frozenset[str] = frozenset()
     max_body_bytes: int = 25_000_000
+    max_model_bytes: int = 32_000_000_000
+
+    def most(self, rule: Rule) -> int:
+        """Return how large a request under this line may be."""
+        return self.max_model_bytes if rule.model else self.max_body_bytes
 
 
 def rules_of(settings: Settings) -> GateRules:
@@ -116,6 +125,7 @@ def rules_of(settings: Settings) -> GateRules:
         api_people={person.name: person.password for person in server.api_people},
         allowed_hosts=frozenset(names),
         max_body_bytes=settings.limits.max_body_bytes,
+        max_model_bytes=settings.limits.max_model_bytes + FORM_BYTES,
     )
 
 
@@ -177,12 +187,12 @@ class Gate:
             return
         self._streams[_named(scope)] += rule.stream
         try:
-            await self._behind(scope, receive, guarded)
+            await self._behind(scope, receive, guarded, most=self._rules.most(rule))
         finally:
             self._streams[_named(scope)] -= rule.stream
 
-    async def _behind(self, scope: Scope, receive: Receive, send: Send) -> None:
-        limit = _Limited(receive, send, scope=scope, most=self._rules.max_body_bytes)
+    async def _behind(self, scope: Scope, receive: Receive, send: Send, *, most: int) -> None:
+        limit = _Limited(receive, send, scope=scope, most=most)
         try:
             await self._app(scope, limit.receive, limit.send)
         except ClientDisconnect:
@@ -270,7 +280,7 @@ class Gate:
 
     def _body_refusal(self, scope: Scope, headers: Headers, rule: Rule) -> Response | None:
         length = headers.get("content-length", "0")
-        most = self._rules.max_body_bytes
+        most = self._rules.most(rule)
         if not length.isdecimal() or len(length) > len("1" * 18):
             return _refused(400, f"the content length is {length[:40]!r}", "Send a number.")
         if int(length) > most:
@@ -441,7 +451,7 @@ def _refused(status: int, message: str, hint: str) -> Response:
 
 
 def _too_large(what: str, most: int) -> Response:
-    hint = f"Send at most {most} bytes; the limit is the setting limits.max_body_bytes."
+    hint = f"Send at most {most} bytes; the limits are the settings limits.max_..._bytes."
     content = body(code="request.limit", message=f"the request is too large: {what}", hint=hint)
     return JSONResponse(content, status_code=413, headers={"Connection": "close"})
 

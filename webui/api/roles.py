@@ -29,7 +29,7 @@ class Role(StrEnum):
 READ: Final = frozenset({"GET", "HEAD"})
 SEND: Final = frozenset({"POST"})
 ANY: Final = READ | SEND
-OURS: Final = frozenset({"GET", "HEAD", "POST", "DELETE"})
+OURS: Final = frozenset({"GET", "HEAD", "POST", "PATCH", "DELETE"})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,6 +43,7 @@ class Rule:
         page: Whether Gradio's looser content policy holds: its page and scripts.
         upload: Whether a form with files may be sent there.
         stream: Whether the answer stays open; each person has a limited number of those.
+        model: Whether the body may be as large as a model file.
     """
 
     path: str
@@ -51,6 +52,7 @@ class Rule:
     page: bool = False
     upload: bool = False
     stream: bool = False
+    model: bool = False
 
 
 RULES: Final = (
@@ -60,6 +62,7 @@ RULES: Final = (
     Rule(path=r"/logout", methods=SEND, role=Role.PERSON),
     Rule(path=r"/sdapi/v1/[a-z0-9/-]+", methods=ANY, role=Role.API),
     Rule(path=r"/atelier/v1/jobs/[^/]+/events", methods=READ, role=Role.PERSON, stream=True),
+    Rule(path=r"/atelier/v1/models", methods=ANY, role=Role.PERSON, upload=True, model=True),
     Rule(path=r"/atelier/v1/[A-Za-z0-9/_.-]+", methods=OURS, role=Role.PERSON),
     Rule(path=r"/docs|/openapi\.json", methods=READ, role=Role.PERSON),
     # Gradio's page and what belongs to it

@@ -93,7 +93,7 @@ def read_sidecars(path: Path, endings: Collection[str]) -> Sidecars:
     return Sidecars(
         title=_title(site),
         description=_text(said, "description")
-        or next(filter(None, map(text, TEXTS)), "")[:MAX_TEXT]
+        or next((found for ending in TEXTS if (found := text(ending))), "")[:MAX_TEXT]
         or plain_text(_text(site, "description")),
         notes=_text(said, "notes"),
         vae=_text(said, "vae"),

@@ -137,9 +137,9 @@ def test_a_disk_without_links_still_saves(tmp_path: Path) -> None:
     target = tmp_path / "00000.png"
     temporary = tmp_path / "half"
     temporary.write_bytes(b"whole")
-    saving._link_new(temporary, target)
+    saving.link_new(temporary, target)
     with pytest.raises(FileExistsError):
-        saving._link_new(temporary, target)
+        saving.link_new(temporary, target)
 
 
 def test_half_files_of_a_killed_server_are_swept(tmp_path: Path) -> None:
