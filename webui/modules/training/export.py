@@ -33,7 +33,8 @@ from webui.modules.weights.write import write_safetensors
 MODELSPEC: Final = "1.0.1"
 """Version of the metadata rules of github.com/Stability-AI/ModelSpec that is followed."""
 
-PROGRAM: Final = "atelier"
+AESTHETIC: Final = {"atelier.kind": "aesthetic", "atelier.space": "text-pooled"}
+"""What tells an aesthetic embedding of ours, and in which space its vector lies."""
 
 
 def write(
@@ -65,7 +66,7 @@ def write(
             halves = {name: tensor.half() for name, tensor in whole.items()}
             write_safetensors(path, halves, _lora_card(halves, plan, plan.what, shape, said, step))
         case EmbeddingPlan() if plan.kind is ModelKind.AESTHETIC:
-            write_safetensors(path, whole, {**said, "atelier.kind": "aesthetic"})
+            write_safetensors(path, whole, {**said, **AESTHETIC})
         case EmbeddingPlan():
             write_safetensors(
                 path, whole, {**_modelspec(plan, shape, "/textual-inversion"), **said}

@@ -1,33 +1,54 @@
 """How what is learned is corrected from its gradients, by optimisers from their libraries."""
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+import importlib
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
 
 import torch
+from pytorch_optimizer import Lion, Prodigy
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from webui.modules.errors import UnknownNameError
+from webui.modules.errors import UnknownNameError, UnsupportedError
 from webui.modules.training.plan import CorrectionPlan
 
+Groups = list[dict[str, Any]]
+"""Parameters that share a rate, as torch's optimisers take them."""
 
-def _adamw(groups: Sequence[dict[str, Any]], plan: CorrectionPlan) -> Optimizer:
+
+def _adamw(groups: Groups, plan: CorrectionPlan) -> Optimizer:
     return torch.optim.AdamW(groups, lr=1.0, weight_decay=plan.weight_decay)
 
 
-def _adafactor(groups: Sequence[dict[str, Any]], plan: CorrectionPlan) -> Optimizer:
+def _adafactor(groups: Groups, plan: CorrectionPlan) -> Optimizer:
     return torch.optim.Adafactor(groups, lr=1.0, weight_decay=plan.weight_decay)
 
 
-def _sgd(groups: Sequence[dict[str, Any]], plan: CorrectionPlan) -> Optimizer:
-    return torch.optim.SGD(groups, lr=1.0, weight_decay=plan.weight_decay, momentum=0.9)
+def _lion(groups: Groups, plan: CorrectionPlan) -> Optimizer:
+    return Lion(groups, lr=1.0, weight_decay=plan.weight_decay)
 
 
-OPTIMISERS: Final[Mapping[str, Callable[[Sequence[dict[str, Any]], CorrectionPlan], Optimizer]]] = {
+def _prodigy(groups: Groups, plan: CorrectionPlan) -> Optimizer:
+    return Prodigy(groups, lr=1.0, weight_decay=plan.weight_decay, safeguard_warmup=True)
+
+
+def _adamw_8bit(groups: Groups, plan: CorrectionPlan) -> Optimizer:
+    """Keep AdamW's memory in 8 bits; an extra, and only on CUDA (not run by our tests)."""
+    try:
+        library: Any = importlib.import_module("bitsandbytes")
+    except ImportError as error:
+        message = "the optimiser AdamW8bit needs the package bitsandbytes, which is not installed"
+        raise UnsupportedError(message, hint="Use AdamW, or Adafactor to save memory.") from error
+    return library.optim.AdamW8bit(groups, lr=1.0, weight_decay=plan.weight_decay)
+
+
+OPTIMISERS: Final[Mapping[str, Callable[[Groups, CorrectionPlan], Optimizer]]] = {
     "AdamW": _adamw,
     "Adafactor": _adafactor,
-    "SGD": _sgd,
+    "Lion": _lion,
+    "Prodigy": _prodigy,
+    "AdamW8bit": _adamw_8bit,
 }
 """Names that people know, and what they stand for."""
 
@@ -53,12 +74,13 @@ class Corrector:
             raise UnknownNameError(message, hint=hint, value=plan.optimiser[:80])
         self.parameters = parameters
         self._plan = plan
-        groups: list[dict[str, Any]] = [
+        groups: Groups = [
             {"params": [each for name, each in parameters.items() if factors[name] == factor],
              "factor": factor}
             for factor in dict.fromkeys(factors.values())
         ]  # fmt: skip
         self._optimiser = OPTIMISERS[plan.optimiser](groups, plan)
+        self._begun = [dict(group) for group in self._optimiser.param_groups]
         self._order: list[nn.Parameter] = [each for group in groups for each in group["params"]]
         self.average = (
             {name: each.detach().clone() for name, each in parameters.items()}
@@ -106,6 +128,14 @@ class Corrector:
             for key, value in values.items():
                 if value is not None:
                     found[f"optimiser.{places[id(each)]}.{key}"] = torch.as_tensor(value)
+        for place, (group, begun) in enumerate(
+            zip(self._optimiser.param_groups, self._begun, strict=True)
+        ):
+            for key in group.keys() - {"params", "lr"}:
+                # Some keep what they find out, such as a distance, beside their settings.
+                value = group[key]
+                if isinstance(value, Tensor | float | int) and value is not begun.get(key):
+                    found[f"group.{place}.{key}"] = torch.as_tensor(value, dtype=torch.float64)
         return found
 
     @torch.no_grad()
@@ -121,7 +151,16 @@ class Corrector:
             kept.copy_(state[f"average.{name}"])
         for name, value in state.items():
             head, _, rest = name.partition(".")
+            place, _, key = rest.partition(".")
             if head == "optimiser":
-                place, _, key = rest.partition(".")
-                each = self._order[int(place)]
-                self._optimiser.state[each][key] = value.clone()
+                self._optimiser.state[self._order[int(place)]][key] = value.clone()
+            elif head == "group":
+                self._optimiser.param_groups[int(place)][key] = _as_before(value)
+
+
+def _as_before(value: Tensor) -> Tensor | float | int:
+    """Return a number of a group as its optimiser keeps it."""
+    if value.dim():
+        return value.float()
+    number = float(value)
+    return int(number) if number.is_integer() else number

@@ -22,6 +22,7 @@ from webui.modules.training.learned import Learned
 from webui.modules.training.loop import Course, measure, train_step
 from webui.modules.training.objective import levels
 from webui.modules.training.optimisers import Corrector
+from webui.modules.training.parameterisations.aesthetic import Mood
 from webui.modules.training.parameterisations.checkpoint import Painter
 from webui.modules.training.parameterisations.embedding import Word
 from webui.modules.training.parameterisations.hypernetwork import Networks
@@ -280,7 +281,8 @@ def _learned(plan: TrainingPlan, base: Checkpoint) -> Learned:
         case LoraPlan():
             return LoraFamily(base, plan.what, plan.seed)
         case EmbeddingPlan():
-            return Word(base, plan.what, plan.name)
+            word = Word(base, plan.what, plan.name)
+            return Mood(word, base, plan.name) if plan.kind is ModelKind.AESTHETIC else word
         case HypernetworkPlan():
             return Networks(base, plan.what, plan.name, plan.seed)
         case CheckpointPlan():
