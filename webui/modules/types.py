@@ -26,6 +26,9 @@ ResizeMode = Literal[
 MaskedContent = Literal["fill", "original", "latent noise", "latent nothing"]
 """What lies under the mask when drawing begins; A1111's numbers 0 to 3."""
 
+DecodeAgain = Literal["", "float32", "bfloat16"]
+"""In which number format a broken picture is decoded again; empty for never."""
+
 RefinerPass = Literal["first pass", "second pass", "both passes"]
 """In which pass of hires fix the refiner takes over."""
 
@@ -461,6 +464,8 @@ class GenerationPlan:
         hires: A second, larger pass; None for one pass.
         refiner: A checkpoint that takes over on the way.
         extensions: What extensions do to the prompts, in this order.
+        decode_again: In which number format a picture is decoded again that came out black or as
+            not-a-number; empty for never.
         notes: What was settled differently from what was asked, for the person to read.
     """
 
@@ -484,6 +489,7 @@ class GenerationPlan:
     hires: Hires | None = None
     refiner: Refiner | None = None
     extensions: tuple[ExtensionUse, ...] = ()
+    decode_again: DecodeAgain = "float32"
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -574,18 +580,185 @@ class PauseWork(Exception):  # noqa: N818 - a signal like StopDrawing, not an er
     """Others wait: a work with ``YIELDS`` saves its state, lets this pass and is begun again."""
 
 
+Precision = Literal["as it is", "fp32", "fp16", "bf16"]
+"""Number format of a written file; "as it is" keeps each tensor's own."""
+
+MergeMethod = Literal["weighted sum", "add difference", "no interpolation"]
+"""``A (1 - M) + B M``, ``A + (B - C) M``, or A alone; A1111's three."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RankRule:
+    """How many dimensions a low-rank change keeps.
+
+    Attributes:
+        most: At most so many; 0 for no limit.
+        by: ``sv_ratio`` keeps those whose singular value is at least the largest one divided by
+            ``value``; ``sv_fro`` as many as hold this share of the Frobenius norm;
+            ``sv_cumulative`` as many as hold this share of the sum. Empty for ``most`` alone.
+        value: See ``by``.
+    """
+
+    most: int = 0
+    by: Literal["", "sv_ratio", "sv_fro", "sv_cumulative"] = ""
+    value: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MergePlan:
+    """A checkpoint made of one, two or three others.
+
+    Attributes:
+        first: A.
+        second: B; None without interpolation.
+        third: C, for the difference.
+        method: How they are mixed.
+        share: M.
+        blocks: M block by block, in the order BASE, IN00 to IN11, M00, OUT00 to OUT11; empty for
+            the same everywhere.
+        vae: A VAE file that takes the place of A's own.
+        precision: Number format of the result.
+        discard: Patterns with ``*`` and ``?``; tensors whose whole name fits one are left out.
+        config: A yaml that is copied beside the result.
+        texts: Whether the result says what it was made of, and keeps what the files say.
+        target: The new file.
+    """
+
+    YIELDS: ClassVar[bool] = False
+
+    first: ModelRecord
+    second: ModelRecord | None = None
+    third: ModelRecord | None = None
+    method: MergeMethod = "weighted sum"
+    share: float = 0.3
+    blocks: tuple[float, ...] = ()
+    vae: ModelRecord | None = None
+    precision: Precision = "as it is"
+    discard: tuple[str, ...] = ()
+    config: Path | None = None
+    texts: bool = True
+    target: Path
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ExtractPlan:
+    """A LoRA that leads from one checkpoint to another.
+
+    Attributes:
+        base: Where it starts.
+        tuned: Where it leads.
+        rank: How many dimensions each layer gets.
+        convolutions: Also carry residual blocks, as LoCon does.
+        text: Also carry the text encoder.
+        precision: Number format of the result; "as it is" is fp32.
+        target: The new file.
+    """
+
+    YIELDS: ClassVar[bool] = False
+
+    base: ModelRecord
+    tuned: ModelRecord
+    rank: RankRule
+    convolutions: bool = False
+    text: bool = True
+    precision: Precision = "fp16"
+    target: Path
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ResizePlan:
+    """A LoRA with fewer dimensions.
+
+    Attributes:
+        lora: The file.
+        rank: How many dimensions each layer keeps.
+        precision: Number format of the result.
+        target: The new file.
+    """
+
+    YIELDS: ClassVar[bool] = False
+
+    lora: ModelRecord
+    rank: RankRule
+    precision: Precision = "as it is"
+    target: Path
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BakePlan:
+    """Files of the LoRA family made part of a checkpoint.
+
+    Attributes:
+        checkpoint: The main model.
+        loras: In the order in which they are laid on, with their strengths.
+        precision: Number format of the result.
+        target: The new file.
+    """
+
+    YIELDS: ClassVar[bool] = False
+
+    checkpoint: ModelRecord
+    loras: tuple[LayerUse, ...]
+    precision: Precision = "as it is"
+    target: Path
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class JoinPlan:
+    """Several LoRAs made one.
+
+    Attributes:
+        loras: The files with their strengths.
+        rank: How many dimensions each layer keeps; without a limit the result is exact.
+        precision: Number format of the result; "as it is" is fp32.
+        target: The new file.
+    """
+
+    YIELDS: ClassVar[bool] = False
+
+    loras: tuple[LayerUse, ...]
+    rank: RankRule
+    precision: Precision = "as it is"
+    target: Path
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class UnfoldPlan:
+    """A linear hypernetwork written as what it adds to one checkpoint's keys and values.
+
+    Attributes:
+        hypernetwork: The file.
+        checkpoint: The main model whose weights it acts on.
+        strength: How strongly it acts.
+        rank: How many dimensions each layer gets; without a limit the whole change is written.
+        precision: Number format of the result; "as it is" is fp32.
+        target: The new file.
+    """
+
+    YIELDS: ClassVar[bool] = False
+
+    hypernetwork: ModelRecord
+    checkpoint: ModelRecord
+    strength: float = 1.0
+    rank: RankRule
+    precision: Precision = "as it is"
+    target: Path
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ConvertPlan:
-    """One model file in another container.
+    """One model file in another container, to the last bit.
 
     Attributes:
         source: The file.
-        to: Which container.
+        to: ``safetensors``, ``pt`` as A1111 reads it, or ``png``, a card that carries an embedding.
+        picture: What a card shows; None for a plain ground.
         target: The new file.
     """
 
     YIELDS: ClassVar[bool] = False
 
     source: ModelRecord
-    to: Literal["safetensors"]
+    to: Literal["safetensors", "pt", "png"]
+    picture: Path | None = None
     target: Path

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from webui.modules.errors import UnsupportedError
-from webui.modules.networks.predict import encode
+from webui.modules.pipeline.steady import encoded
 from webui.modules.pipeline.studio import Studio
 from webui.modules.sampling.guidance import Beside
 from webui.modules.sampling.noise import TorchStream
@@ -31,7 +31,7 @@ def latents_of(pictures: Tensor, studio: Studio, stream: TorchStream) -> Tensor:
     """
     shape = _latent_shape(pictures)
     noise = torch.cat([stream.normal((1, *shape[1:])) for _ in pictures])
-    latents = encode(studio.vae, pictures, noise, studio.device)
+    latents = encoded(pictures, noise, studio)
     return latents * studio.checkpoint.architecture.scale
 
 
@@ -72,7 +72,7 @@ def beside_edited(pictures: Tensor, studio: Studio, guidance: float) -> Beside:
         guidance: How closely to keep to the picture; 1 leaves that to the words' guidance.
     """
     middle = torch.zeros(_latent_shape(pictures))
-    latents = encode(studio.vae, pictures, middle, studio.device)
+    latents = encoded(pictures, middle, studio)
     return Beside(latents=latents, guidance=None if guidance == 1 else guidance)
 
 

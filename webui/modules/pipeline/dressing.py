@@ -19,6 +19,7 @@ class Dressing:
         self._device = device
         self._layers: Sequence[LayerUse] = ()
         self._worn: dict[int, tuple[Checkpoint, ExitStack, Laid]] = {}
+        self._pace = (0, 1)
 
     @property
     def layers(self) -> Sequence[LayerUse]:
@@ -53,14 +54,28 @@ class Dressing:
             laid = worn.enter_context(
                 self._wardrobe.laid_on(checkpoint, self._layers, self._device)
             )
+            laid.at(*self._pace)
         self._worn[id(checkpoint)] = (checkpoint, worn, laid)
         return laid
+
+    def pace(self, taken: int, steps: int) -> None:
+        """Let act what acts on denoising networks after so many steps of a walk.
+
+        A checkpoint that is dressed later in the walk begins there.
+        """
+        self._pace = (taken, steps)
+        for _, _, laid in self._worn.values():
+            laid.at(taken, steps)
 
     def take_off(self, checkpoint: Checkpoint) -> None:
         """Undress a checkpoint: bit for bit it is what it was."""
         known = self._worn.pop(id(checkpoint), None)
         if known is not None:
             known[1].close()
+
+    def forget(self, checkpoint: Checkpoint | None = None) -> None:
+        """Let go of what is kept of a checkpoint for the next time, or of all of them."""
+        self._wardrobe.forget(checkpoint)
 
     def take_all_off(self) -> None:
         """Undress all checkpoints."""

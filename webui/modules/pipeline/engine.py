@@ -21,7 +21,7 @@ from webui.modules.pipeline.reworking import NoSteps, Reworking
 from webui.modules.pipeline.studio import Studio
 from webui.modules.pipeline.tiles import draw_in_tiles
 from webui.modules.pipeline.txt2img import txt2img
-from webui.modules.types import GenerationPlan, ModelRecord, Observer, Picture
+from webui.modules.types import DecodeAgain, GenerationPlan, ModelRecord, Observer, Picture
 
 ROOM: Final = 2.0
 """A second checkpoint is held beside the first if this many times its size is free."""
@@ -44,6 +44,8 @@ class Engine:
         self._dressing = Dressing(Wardrobe(), device)
         self._texts = Memory(TEXTS)
         self._walks = Memory(0)
+        self._again: DecodeAgain = "float32"
+        self._told: list[str] = []
 
     @property
     def device(self) -> Device:
@@ -70,9 +72,11 @@ class Engine:
         try:
             self._keep_only({record.path for record in _checkpoints_of(plan)})
             self._reworking = Reworking(self._steps, plan.extensions)
+            self._again, self._told = plan.decode_again, []
             with self._dressing.wearing(plan.layers):
                 for picture in self._drawn(plan, observe):
-                    yield replace(picture, notes=(*picture.notes, *self._reworking.notes))
+                    notes = (*picture.notes, *self._reworking.notes, *self._told)
+                    yield replace(picture, notes=tuple(dict.fromkeys(notes)))
         except (torch.OutOfMemoryError, MemoryError) as error:
             raise _too_large(plan) from error
         except RuntimeError as error:
@@ -118,6 +122,9 @@ class Engine:
             texts=self._texts,
             walks=self._walks,
             reworking=self._reworking,
+            pace=self._dressing.pace,
+            again=self._again,
+            tell=self._told.append,
         )
 
     def _load(self, record: ModelRecord) -> Checkpoint:
@@ -125,6 +132,8 @@ class Engine:
         if loaded is not None and not _changed(loaded.record, record):
             return loaded
         self._forget(record.path)
+        if self._checkpoints and not self._has_room():
+            self._dressing.forget()
         if self._checkpoints and not self._has_room():
             self._keep_only(set())
         self._checkpoints[record.path] = load_checkpoint(record, self._device)
@@ -146,6 +155,7 @@ class Engine:
         if checkpoint is None:
             return
         self._dressing.take_off(checkpoint)
+        self._dressing.forget(checkpoint)
         self._texts.forget()
         for network in (checkpoint.unet, checkpoint.vae, checkpoint.text):
             network.to_empty(device="meta")

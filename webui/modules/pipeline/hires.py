@@ -9,10 +9,10 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from webui.modules.networks.predict import encode
 from webui.modules.pipeline.enlarging import LATENT_MODES, Enlargement, enlargement
 from webui.modules.pipeline.passes import Part, Pass
 from webui.modules.pipeline.pixels import pixels, rgb_bytes
+from webui.modules.pipeline.steady import encoded
 from webui.modules.pipeline.studio import Studio, prepared
 from webui.modules.pipeline.upscale import Enlarger, upscale
 from webui.modules.sampling.noise import stream
@@ -93,5 +93,5 @@ def _encoded(images: Sequence[Image.Image], first: Pass, studio: Studio) -> Tens
     cells = (1, 4, pictures.shape[-2] // 8, pictures.shape[-1] // 8)
     numbers = stream("CPU", first.plan.seeds[first.which][-1], torch.device("cpu"))
     noise = torch.cat([numbers.normal(cells) for _ in images])
-    latents = encode(studio.vae, pictures, noise, studio.device)
+    latents = encoded(pictures, noise, studio)
     return latents * studio.checkpoint.architecture.scale

@@ -2,7 +2,7 @@
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Final
 
 from torch import Tensor
@@ -193,6 +193,7 @@ class Pass:
         steps = self.sampling.steps if part is None else part.taken + 1
         if (known := self.studio.walks.get(self._way)) is not None:
             return self.progress.skipped(known, steps)
+        self.studio.pace(0, steps)
         sampler, positive = self.sampler, sigmas[sigmas > 0]
         walk = Walk(
             noisy=start,
@@ -206,13 +207,18 @@ class Pass:
             brownian=noise.brownian(float(positive.min()), float(sigmas.max()))
             if sampler.brownian
             else _no_brownian,
-            observe=self.progress.step,
+            observe=partial(self._taken, steps),
         )
         with self.progress.walk(start) as ended:
             ended(SAMPLER_FUNCTIONS[sampler.function](walk))
         if self.progress.stopped is None:
             self.studio.walks.put(self._way, self.progress.latents)
         return self.progress.latents
+
+    def _taken(self, steps: int, number: int, guess: Tensor) -> None:
+        """Tell of a step, counted from 0, and let act what acts from the next one on."""
+        self.progress.step(number, guess)
+        self.studio.pace(number + 1, steps)
 
     def _first_scale(self, sigmas: Tensor) -> float:
         """Return the standard deviation that the walk begins with."""

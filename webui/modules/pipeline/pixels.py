@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from webui.modules.errors import NumericsError
-from webui.modules.networks.predict import decode
+from webui.modules.pipeline.steady import decoded
 from webui.modules.pipeline.studio import Studio
 
 
@@ -14,15 +14,15 @@ def pixels(latents: Tensor, studio: Studio) -> list[Tensor]:
     One is decoded at a time: less memory, and the same picture whatever the batch.
 
     Raises:
-        NumericsError: If the network gave not-a-number.
+        NumericsError: If the latents or the autoencoder's answer are not-a-number.
     """
     if not torch.isfinite(latents).all():
-        message = "the denoising network gave not-a-number"
-        hint = "Use --precision exact, or another checkpoint."
+        message = "the latent picture is not-a-number"
+        hint = "Start with --precision exact, or use another checkpoint."
         raise NumericsError(message, hint=hint)
     unscaled = latents / studio.checkpoint.architecture.scale
-    decoded = (decode(studio.vae, one[None], studio.device)[0] for one in unscaled)
-    return [((picture + 1) / 2).clamp(0, 1).cpu() for picture in decoded]
+    pictures = (decoded(one[None], studio)[0] for one in unscaled)
+    return [((picture + 1) / 2).clamp(0, 1).cpu() for picture in pictures]
 
 
 def rgb_bytes(picture: Tensor) -> bytes:

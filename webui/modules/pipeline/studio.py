@@ -11,7 +11,21 @@ from webui.modules.networks.tiling import joined_edges
 from webui.modules.networks.token_merging import merged_tokens
 from webui.modules.pipeline.memory import UNMARKED, Mark, Memory, nothing_kept
 from webui.modules.pipeline.reworking import Reworking
-from webui.modules.types import PIXELS_PER_LATENT, GenerationPlan, LayerUse, ModelRecord
+from webui.modules.types import (
+    PIXELS_PER_LATENT,
+    DecodeAgain,
+    GenerationPlan,
+    LayerUse,
+    ModelRecord,
+)
+
+
+def unpaced(_taken: int, _steps: int) -> None:
+    """Let everything act all the time."""
+
+
+def unheard(_note: str) -> None:
+    """Keep no notes."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -30,6 +44,9 @@ class Studio:
         mark: What tells it from every other main model and from itself in other add-ons.
         texts: What text encoders have said before.
         walks: Where walks of this job have ended.
+        pace: Told how many steps of how many are taken, lets act what acts from then on.
+        again: In which number format the autoencoder tries again when it breaks down.
+        tell: Takes a note on how the pictures came about.
     """
 
     checkpoint: Checkpoint
@@ -42,6 +59,9 @@ class Studio:
     mark: Mark = UNMARKED
     texts: Memory = field(default_factory=nothing_kept)
     walks: Memory = field(default_factory=nothing_kept)
+    pace: Callable[[int, int], None] = unpaced
+    again: DecodeAgain = "float32"
+    tell: Callable[[str], None] = unheard
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from webui.modules.conditioning import Conditioning
-from webui.modules.errors import UnsupportedError
+from webui.modules.errors import NumericsError, UnsupportedError
 from webui.modules.sampling.blending import Kept
 from webui.modules.sampling.catalogue import find_sampler
 from webui.modules.sampling.schedule import NoiseLevels
@@ -184,11 +184,11 @@ class GuidedDenoiser:
         every = list(range(len(pictures)))
         beside = self._painter.beside
         if beside is not None and beside.guidance is not None:
-            return self._guide_edit(noisy, (wanted, unwanted), answer)
+            return self._sound(self._guide_edit(noisy, (wanted, unwanted), answer))
         if self._leaves_out(call, level):
             answers = answer(self._question(noisy, owners, wanted))
             self._unguided = answers[[owners.index(place) for place in every]]
-            return self._weigh(answers, self._unguided, guidance=1.0)
+            return self._sound(self._weigh(answers, self._unguided, guidance=1.0))
         wanted, unwanted = self._padded(wanted, unwanted)
         if wanted.shape[1] == unwanted.shape[1]:
             texts = torch.cat([wanted, unwanted])
@@ -197,7 +197,24 @@ class GuidedDenoiser:
         else:
             answers = answer(self._question(noisy, owners, wanted))
             self._unguided = answer(self._question(noisy, every, unwanted))
-        return self._weigh(answers, self._unguided, guidance=self._guidance)
+        return self._sound(self._weigh(answers, self._unguided, guidance=self._guidance))
+
+    def _sound(self, answer: Tensor) -> Tensor:
+        """Return an answer that is made of numbers; a walk on without them would never end well.
+
+        Raises:
+            NumericsError: If it is not.
+        """
+        if torch.isfinite(answer).all():
+            return answer
+        evaluations = find_sampler(self._plan.sampler)[0].evaluations
+        step, steps = ((calls - 1) // evaluations + 1 for calls in (self._call, self._calls))
+        message = f"the denoising network gave not-a-number in step {step} of {steps}"
+        hint = (
+            "Start with --precision exact. If it does so already: take add-ons off or make them"
+            " weaker, lower the guidance, or use another checkpoint."
+        )
+        raise NumericsError(message, hint=hint, value=f"{step}/{steps}")
 
     def _guide_edit(self, noisy: Tensor, texts: tuple[Tensor, Tensor], answer: Answer) -> Tensor:
         """Push away from the picture by the words, and from nothing by the picture.
