@@ -205,7 +205,7 @@ def application(studio: Studio, *, port: int, say: Say) -> "ASGIApp":
         server_port=port,
         allowed_paths=[],
         max_file_size=settings.limits.max_body_bytes,
-        **page.mount_options(),
+        **page.mount_options(studio),
     )
     sessions = access.sessions_of(settings)
     if settings.server.invite:

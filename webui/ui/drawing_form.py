@@ -13,6 +13,7 @@ from gradio.blocks import Block
 
 from webui.services.models import Suggested
 from webui.services.requests import GenerationRequest
+from webui.ui.extension_fields import ExtensionFields
 from webui.ui.hires_fields import HiresFields
 from webui.ui.refiner_fields import RefinerFields
 from webui.ui.script_fields import ScriptFields
@@ -51,7 +52,7 @@ CHOICES: Final = ("checkpoint", "sampler", "scheduler", "vae")
 SHARED: Final = (*TEXTS, *CHOICES, *NUMBERS, "tiling")
 """Components that have the name and the meaning of a field of the request."""
 
-SECTIONS: Final = ("hires", "refiner", "start")
+SECTIONS: Final = ("hires", "refiner", "start", "extensions")
 """Fields of the request with a section of their own."""
 
 SUGGESTED: Final = ("width", "height", "steps", "guidance", "sampler", "scheduler")
@@ -75,6 +76,7 @@ class DrawingForm:
         script: Many pictures as one job; no part of a single request.
         hires: A second, larger pass; None where there is none.
         start: The picture to start from; None where drawing starts from noise.
+        extensions: A section for each extension that has one.
     """
 
     prompt: gr.Textbox
@@ -101,6 +103,7 @@ class DrawingForm:
     script: ScriptFields
     hires: HiresFields | None = None
     start: StartFields | None = None
+    extensions: tuple[ExtensionFields, ...] = ()
 
     def components(self) -> set[Block]:
         """Everything to hand to ``click(inputs=...)``; a set makes Gradio send a dict."""
@@ -120,6 +123,8 @@ class DrawingForm:
         found["styles"] = tuple(values[self.styles] or ())
         found["refiner"] = self.refiner.read(values)
         found["hires"] = self.hires.read(values) if self.hires else None
+        asked = {extension.name: extension.read(values) for extension in self.extensions}
+        found["extensions"] = {name: given for name, given in asked.items() if given}
         entries: list[str] = values[self.overrides] or []
         more = dict(map(override, entries))
         options = {name: more.pop(name) for name in list(more) if name not in REQUEST_FIELDS}
@@ -143,6 +148,8 @@ class DrawingForm:
         updates |= self.refiner.fill(sections["refiner"])
         if self.hires:
             updates |= self.hires.fill(sections["hires"])
+        for extension in self.extensions:
+            updates |= extension.fill((sections["extensions"] or {}).get(extension.name))
         if self.start:
             options |= unseen_options(sections["start"])
             updates |= self.start.fill(sections["start"])

@@ -25,6 +25,7 @@ from webui.ui.drawing_tab import (
     upscaler_names,
     vae_names,
 )
+from webui.ui.extension_fields import build_extensions
 from webui.ui.hires_fields import Offered, build_hires
 from webui.ui.labels import Labels
 from webui.ui.plumbing import plain_html
@@ -163,6 +164,7 @@ def _sections(site: Site) -> dict[str, Any]:
         )
         sections["hires"] = build_hires(site.labels, site.name, offered)
     sections["refiner"] = build_refiner(site.labels, site.name, checkpoints)
+    sections["extensions"] = build_extensions(site.labels, site.name, site.studio)
     sections["script"] = build_scripts(
         site.labels, site.name, pictured=site.pictured, names=lambda: listed(site.studio)
     )

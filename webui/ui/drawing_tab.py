@@ -77,7 +77,8 @@ class DrawingTab:
 
     def filled(self) -> list[Block]:
         """Return everything that filling the form touches."""
-        return [*self.form.components(), self.notice]
+        places = [extension.place for extension in self.form.extensions]
+        return [*self.form.components(), *places, self.notice]
 
     # ------------------------------------------------------------------ what happens
 
@@ -203,7 +204,8 @@ class DrawingTab:
         form, hires = self.form, self.form.hires
         own: list[Block] = [hires.checkpoint, hires.upscaler] if hires else []
         lists = [form.checkpoint, form.vae, form.styles, form.refiner.checkpoint]
-        return [*lists, self.add_ons.chosen, *own]
+        added = [part for extension in form.extensions for part in extension.offered()]
+        return [*lists, self.add_ons.chosen, *own, *added]
 
     def offer_files(self) -> Updates:
         """Return the lists of files as the folders are now."""
@@ -219,6 +221,8 @@ class DrawingTab:
         if form.hires:
             updates[form.hires.checkpoint] = gr.update(choices=[SAME, *checkpoints])
             updates[form.hires.upscaler] = gr.update(choices=upscaler_names(self.studio))
+        for extension in form.extensions:
+            updates |= extension.offer(self.studio)
         return updates
 
     # ------------------------------------------------------------------ how

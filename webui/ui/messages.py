@@ -42,13 +42,20 @@ class Words:
         return I18n(en=dict(self.texts["en"]), **chinese)
 
 
-def load_words() -> Words:
-    """Read the texts that ship with the page."""
+def load_words(more: Mapping[str, Mapping[str, str]] | None = None) -> Words:
+    """Read the texts that ship with the page.
+
+    Args:
+        more: Texts of others, such as extensions, by language and key.
+    """
     folder = files("webui.ui") / "texts"
+    own = {
+        language: dict(_flat(tomllib.loads((folder / f"{language}.toml").read_text("utf-8"))))
+        for language in LANGUAGES
+    }
     return Words(
         texts={
-            language: dict(_flat(tomllib.loads((folder / f"{language}.toml").read_text("utf-8"))))
-            for language in LANGUAGES
+            language: {**(more or {}).get(language, {}), **texts} for language, texts in own.items()
         }
     )
 

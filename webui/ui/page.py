@@ -13,9 +13,10 @@ from webui.services.models import Suggested
 from webui.services.studio import Studio
 from webui.ui.drawing_layout import Picker, Site, build_drawing
 from webui.ui.drawing_tab import DrawingTab, checkpoint_choices
+from webui.ui.extension_fields import extension_texts, title_key
 from webui.ui.history_tab import build_history
 from webui.ui.labels import Labels
-from webui.ui.messages import LANGUAGES, load_words
+from webui.ui.messages import LANGUAGES, Words, load_words
 from webui.ui.plumbing import FOLLOWING, QUICK, asset, plain_html
 from webui.ui.png_info_tab import build_png_info
 from webui.ui.scenery import build_scenery
@@ -34,7 +35,7 @@ LOGO: Final = (
 
 def build_page(studio: Studio) -> gr.Blocks:
     """Build the page; ``app`` mounts it with ``mount_options``."""
-    labels = Labels(load_words())
+    labels = Labels(page_words(studio))
     with gr.Blocks(title="Atelier", analytics_enabled=False, fill_width=True) as page:
         picker, refresh, language = _header(labels, studio)
         scenery = build_scenery(labels, studio, names=DRAWING)
@@ -70,7 +71,7 @@ def build_page(studio: Studio) -> gr.Blocks:
             dropped=gr.UploadButton(visible="hidden", elem_id="dropped"),
             place=gr.Textbox(visible=False),
         )
-        footer = plain_html(foot(studio), elem_id="footer")
+        footer = plain_html(foot(studio, labels.words), elem_id="footer")
         scenery.connect()
         sending.connect(scenery.stage, history.detail)
         sending.connect_png_info(png_info.text, png_info.to_img2img, png_info.to_inpaint)
@@ -85,7 +86,7 @@ def build_page(studio: Studio) -> gr.Blocks:
         _connect_files(page, studio, [txt2img, img2img], refresh)
         page.load(scenery.arrive, None, scenery.outputs(), **FOLLOWING)
         for moment in (page.load, txt2img.generate.click, img2img.generate.click):
-            moment(lambda: foot(studio), None, footer, **QUICK)
+            moment(lambda: foot(studio, labels.words), None, footer, **QUICK)
     return page
 
 
@@ -140,18 +141,31 @@ def _connect_files(
     page.load(offer, None, offered, **QUICK)
 
 
-def foot(studio: Studio) -> str:
-    """Return which program this is and what it draws with, as far as the worker has told."""
-    notes = "".join(f" · {escape(note)}" for note in studio.worker().notes)
-    return f"<p>Atelier {__version__}{notes}</p>"
+def foot(studio: Studio, words: Words) -> str:
+    """Return which program this is, what it draws with, and which extensions are on and off."""
+    told = [f"Atelier {__version__}", *map(escape, studio.worker().notes)]
+    views = studio.extensions.views()
+    if names := [words.html(title_key(view.name)) for view in views if view.on]:
+        told.append(f"{words.html('page.extensions')} {', '.join(names)}")
+    told += [
+        words.html("page.extension_off", name=view.name, reason=view.reason)
+        for view in views
+        if not view.on
+    ]
+    return f"<p>{' · '.join(told)}</p>"
 
 
-def mount_options() -> dict[str, Any]:
+def page_words(studio: Studio) -> Words:
+    """Return what the page says, extensions included."""
+    return load_words(extension_texts(studio.extensions.loaded()))
+
+
+def mount_options(studio: Studio) -> dict[str, Any]:
     """Return how ``gr.mount_gradio_app`` shall show the page: alone, offline, without telemetry."""
     return {
         "theme": paper_and_ink(),
         "head": _head(),
-        "i18n": load_words().for_gradio(),
+        "i18n": page_words(studio).for_gradio(),
         "footer_links": [],
         "run_history": False,
         "enable_monitoring": False,

@@ -7,6 +7,7 @@ from typing import Any, Final, cast
 
 import gradio as gr
 from gradio.blocks import Block
+from gradio.components import Component
 
 from webui.modules.errors import RangeError
 from webui.modules.sampling.catalogue import find_sampler, find_scheduler
@@ -23,10 +24,11 @@ def components_of(section: Any) -> set[Block]:
     found: set[Block] = set()
     for field in fields(section):
         part = getattr(section, field.name)
-        if isinstance(part, Block):
-            found.add(part)
-        elif is_dataclass(part):
-            found |= components_of(part)
+        for each in part if isinstance(part, tuple) else (part,):
+            if isinstance(each, Component):
+                found.add(each)
+            elif is_dataclass(each):
+                found |= components_of(each)
     return found
 
 

@@ -18,16 +18,18 @@ class Head:
     Attributes:
         on: The switch.
         said: A few words on the right, such as the size that will come out.
+        place: The whole section.
     """
 
     on: gr.Checkbox
     said: gr.HTML
+    place: gr.Column
 
 
 @contextmanager
-def switched(labels: Labels, key: str, elem_id: str) -> Generator[Head]:
+def switched(labels: Labels, key: str, elem_id: str, *, shown: bool = True) -> Generator[Head]:
     """Lay out a section; what is built inside stands in it."""
-    with gr.Column(elem_id=elem_id, elem_classes=["switched"]):
+    with gr.Column(elem_id=elem_id, elem_classes=["switched"], visible=shown) as place:
         on = labels.make(
             gr.Checkbox,
             {"label": key},
@@ -40,7 +42,7 @@ def switched(labels: Labels, key: str, elem_id: str) -> Generator[Head]:
         with labels.make(
             gr.Accordion, {"label": key}, open=False, elem_id=f"{elem_id}_body"
         ) as body:
-            yield Head(on=on, said=said)
+            yield Head(on=on, said=said, place=place)
 
     def opened(is_on: bool) -> Any:  # noqa: FBT001 - Gradio hands values over by position
         return gr.update(open=is_on)
