@@ -79,6 +79,12 @@ def with_layers(
     )
 
 
+def calls_add_ons(prompt: str, texts: Iterable[str], models: Models) -> bool:
+    """Tell whether a prompt calls files by tags, or embeddings are named in any of the texts."""
+    tagged = any(tag.kind in KINDS for tag in take_tags(prompt)[1])
+    return tagged or bool(_named_embeddings(texts, models))
+
+
 def _of_texts(
     prompt: str, texts: Iterable[str], models: Models, *, plain: Collection[str]
 ) -> _Found:

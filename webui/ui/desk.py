@@ -1,8 +1,8 @@
 """What stands on a person's desk: the job in work and the pictures that came of it, as HTML."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Final
 
 from webui.jobs.views import JobState, JobView
@@ -10,6 +10,7 @@ from webui.library.history import PictureView
 from webui.services.generate import GENERATE
 from webui.services.studio import Studio
 from webui.ui import stage
+from webui.ui.ablation_panel import panels
 from webui.ui.messages import Words
 
 FEWEST_SHOWN: Final = 12
@@ -90,7 +91,11 @@ class Desk:
                 before = await asyncio.to_thread(self.latest, limit=shown)
             done = await asyncio.to_thread(self._shown_first, job, before)
             rest = [picture for picture in before if picture not in done]
-            yield self._scene(job, done, done + rest, waiting=len(others))
+            panels = await asyncio.to_thread(self.panels, done + rest)
+            yield replace(
+                self._scene(job, done, waiting=len(others)),
+                stage=self._stage(job, done, done + rest, panels),
+            )
 
     def _shown_first(self, job: JobView, pictures: list[PictureView]) -> list[PictureView]:
         """Return those pictures that this job has drawn: a grid of them, then in drawing order."""
@@ -107,15 +112,25 @@ class Desk:
             notice=stage.ended(job, (), self.words) if job.state.ended else "",
         )
 
-    def _scene(
-        self, job: JobView, done: list[PictureView], before: list[PictureView], *, waiting: int
-    ) -> Scene:
+    def panels(self, pictures: list[PictureView]) -> dict[str, str]:
+        """Return what stands in the place of those pictures that tell more than they show."""
+        return panels(self.studio.gallery, pictures, self.words, owner=self.owner)
+
+    def _stage(
+        self,
+        job: JobView,
+        done: list[PictureView],
+        before: list[PictureView],
+        panels: Mapping[str, str],
+    ) -> str:
+        if not job.state.ended:
+            return stage.running(job, before, self.words, panels=panels)
+        chosen = done[0].id if done else ""
+        return stage.pictures_on_stage(before, self.words, chosen=chosen, panels=panels)
+
+    def _scene(self, job: JobView, done: list[PictureView], *, waiting: int) -> Scene:
         return Scene(
-            stage=(
-                stage.pictures_on_stage(before, self.words, chosen=done[0].id if done else "")
-                if job.state.ended
-                else stage.running(job, before, self.words)
-            ),
+            stage=None,
             progress=stage.progress(job, waiting=waiting, words=self.words),
             notice=stage.ended(job, done, self.words) if job.state.ended else "",
             busy=not job.state.ended or waiting > 0,

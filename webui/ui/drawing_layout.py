@@ -8,6 +8,7 @@ import gradio as gr
 
 from webui.services.models import Suggested
 from webui.services.studio import Studio
+from webui.ui.ablation_button import build_ablation
 from webui.ui.add_ons_bar import build_add_ons
 from webui.ui.drawing_fields import (
     advanced_fields,
@@ -134,11 +135,13 @@ def _words(site: Site) -> tuple[dict[str, Any], dict[str, Any]]:
         )
         site.scenery.interrupts[name].render()
         site.scenery.skips[name].render()
+    ablation = build_ablation(labels, site.studio, name, site.picker.name)
     parts = {
         "apply": apply,
         "tokens": tokens,
         "offer": offer,
         "generate": generate,
+        "ablation": ablation,
         "styles": styles,
         "add_ons": add_ons,
     }

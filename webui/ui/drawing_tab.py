@@ -16,8 +16,10 @@ from webui.modules.text.tokens import CHUNK, count
 from webui.modules.types import PIXELS_PER_LATENT
 from webui.services.models import Suggested
 from webui.services.requests import GenerationRequest
+from webui.services.script_requests import AblationRequest, ScriptRequest
 from webui.services.studio import Studio
 from webui.services.styles import pasted_styles, read_styles, styles_file
+from webui.ui.ablation_button import AblationButton
 from webui.ui.add_ons_bar import AddOnsBar
 from webui.ui.drawing_fields import VAE_RULES
 from webui.ui.drawing_form import DrawingForm
@@ -61,6 +63,7 @@ class DrawingTab:
     add_ons: AddOnsBar
     tokens: gr.HTML
     generate: gr.Button
+    ablation: AblationButton
     apply: gr.Button
     offer: gr.Button
     swap: gr.Button
@@ -87,6 +90,8 @@ class DrawingTab:
         form = self.form
         everything, filled = form.components(), self.filled()
         self.generate.click(self.draw, everything, self.scenery.outputs(), **FOLLOWING)
+        self.ablation.connect(form)
+        self.ablation.button.click(self.compare, everything, self.scenery.outputs(), **FOLLOWING)
         self.apply.click(self.paste, form.prompt, filled, **QUICK)
         form.prompt.change(
             self.count_tokens, form.prompt, self.tokens, trigger_mode="always_last", **QUICK
@@ -122,6 +127,19 @@ class DrawingTab:
 
     async def draw(self, values: dict[Block, Any], request: gr.Request) -> AsyncIterator[Updates]:
         """Put the wish into the queue and follow it to its pictures."""
+        async for updates in self._draw(values, request, self.form.script.read(values)):
+            yield updates
+
+    async def compare(
+        self, values: dict[Block, Any], request: gr.Request
+    ) -> AsyncIterator[Updates]:
+        """Draw the wish with one add-on after the other, whatever script is chosen."""
+        async for updates in self._draw(values, request, AblationRequest()):
+            yield updates
+
+    async def _draw(
+        self, values: dict[Block, Any], request: gr.Request, script: ScriptRequest | None
+    ) -> AsyncIterator[Updates]:
         owner, words = person(request), self.labels.words
         if self.form.start and (key := self.form.start.missing(values)):
             said = notice(words.html(key), words.html(f"{key}_hint"), kind="error")
@@ -132,7 +150,6 @@ class DrawingTab:
         except WebuiError as error:
             yield {self.notice: explain(error, words)}
             return
-        script = self.form.script.read(values)
         async for updates in self.scenery.draw(wishes, owner, script=script):
             yield updates
 

@@ -9,6 +9,7 @@ from webui.library.history import PictureView
 from webui.modules.errors import WebuiError
 from webui.services.studio import Studio
 from webui.ui import stage
+from webui.ui.ablation_panel import panels
 from webui.ui.labels import Labels
 from webui.ui.messages import explain
 from webui.ui.people import person
@@ -52,12 +53,13 @@ class HistoryTab:
 
     def open(self, event: gr.EventData, request: gr.Request) -> str:
         """Show one picture large."""
-        words = self.labels.words
+        words, owner = self.labels.words, person(request)
         try:
-            picture = self.studio.gallery.get(str(event.id), owner=person(request))
+            picture = self.studio.gallery.get(str(event.id), owner=owner)
+            shown = panels(self.studio.gallery, [picture], words, owner=owner)
         except WebuiError as error:
             return explain(error, words)
-        return stage.card(picture, words)
+        return stage.card(picture, words, panel=shown.get(picture.id, ""))
 
     def _page(self, text: str, trail: list[str], request: gr.Request) -> Updates:
         found = self._find(text, trail[-1] if trail else "", request)

@@ -91,9 +91,10 @@ class Scenery:
         """Show a visitor the desk as it was left: the last pictures, and the job in work."""
         desk = self.desk(person(request))
         pictures = await asyncio.to_thread(desk.latest)
+        panels = await asyncio.to_thread(desk.panels, pictures)
         failure = self.studio.worker().failure
         yield {
-            self.stage: stage.pictures_on_stage(pictures, self.labels.words),
+            self.stage: stage.pictures_on_stage(pictures, self.labels.words, panels=panels),
             self.notice: explain(failure, self.labels.words) if failure else "",
         }
         async for scene in desk.resume():

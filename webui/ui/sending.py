@@ -12,8 +12,10 @@ from gradio.blocks import Block
 
 from webui.library.history import PictureView
 from webui.modules.errors import WebuiError
+from webui.services.ablation_offer import wish_of
 from webui.services.pasted import pasted
 from webui.services.requests import GenerationRequest
+from webui.services.script_requests import AblationRequest, ScriptRequest
 from webui.services.studio import Studio
 from webui.ui.drawing_tab import DrawingTab
 from webui.ui.messages import explain, notice
@@ -82,13 +84,13 @@ class Sending:
         owner, where = person(request), str(event.to)
         try:
             picture = await asyncio.to_thread(self.studio.gallery.get, str(event.id), owner=owner)
-            wish = self._larger(picture, values, owner) if where == "hires" else None
+            wish, script = self._wish(picture, where, values, owner)
         except WebuiError as error:
             yield self._problem(error)
             return
         if wish:
-            yield {self.tabs: gr.Tabs(selected="txt2img")}
-            async for updates in self.txt2img.scenery.draw([wish], owner):
+            yield {self.tabs: gr.Tabs(selected="img2img" if wish.start else "txt2img")}
+            async for updates in self.txt2img.scenery.draw([wish], owner, script=script):
                 yield updates
         elif where == "hires":
             words = self.txt2img.labels.words
@@ -144,6 +146,18 @@ class Sending:
 
     def _problem(self, error: WebuiError) -> Updates:
         return {self.txt2img.notice: explain(error, self.txt2img.labels.words)}
+
+    def _wish(
+        self, picture: PictureView, where: str, values: dict[Block, Any], owner: str
+    ) -> tuple[GenerationRequest | None, ScriptRequest | None]:
+        """Return what is drawn at once for a button, and as which script.
+
+        Raises:
+            RequestError: If something in the settings or in the form makes no sense.
+        """
+        if where == "ablation":
+            return wish_of(self.studio, picture, owner=owner), AblationRequest()
+        return (self._larger(picture, values, owner) if where == "hires" else None), None
 
     def _larger(
         self, picture: PictureView, values: dict[Block, Any], owner: str

@@ -1,11 +1,12 @@
 """Fragments of HTML that show pictures and the way there. Everything from people is escaped."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Final
 
 from webui.jobs.views import JobState, JobView, Progress
 from webui.library.history import PictureView
+from webui.services.ablation_offer import tells_of_parts
 from webui.services.generate import GENERATE
 from webui.ui.messages import Words, explain, notice
 
@@ -17,6 +18,9 @@ EXAMPLES: Final = (
 """First prompts for people who do not know yet what to draw; the starter knows these words."""
 
 SECONDS_PER_MINUTE: Final = 60
+
+NO_PANELS: Final[Mapping[str, str]] = {}
+"""Every picture stands for itself."""
 
 _BLANK: Final = '<div class="stage"><div class="canvas blank"></div></div>'
 
@@ -36,26 +40,48 @@ def first_line(picture: PictureView) -> str:
     return escape(picture.infotext.split("\n", 1)[0][:200], quote=True)
 
 
-def card(picture: PictureView, words: Words, *, chosen: bool = True) -> str:
-    """Return one picture, large, with what can be done with it and how it was made."""
+def card(picture: PictureView, words: Words, *, chosen: bool = True, panel: str = "") -> str:
+    """Return one picture, large, with what can be done with it and how it was made.
+
+    Args:
+        picture: The picture.
+        words: What is said.
+        chosen: Whether it is on show.
+        panel: HTML that tells more than the picture itself, and stands in its place.
+    """
     url, name = picture_url(picture.id), escape(picture.path.name, quote=True)
     return f"""
 <figure class="picture{" chosen" * chosen}" data-id="{picture.id}" data-seed="{picture.seed}">
-  <a class="canvas" href="{url}" target="_blank" rel="noopener">
-    <img src="{url}" alt="{first_line(picture)}" loading="{"eager" if chosen else "lazy"}"
-         style="--w: {picture.width}; --h: {picture.height}">
-  </a>
+  {panel or _canvas(picture, chosen=chosen)}
   <figcaption>
     <div class="actions">
       <a class="pill" href="{url}" download="{name}">{words.html("action.download")}</a>
       <span class="pills">{_sends(picture, words)}</span>
       <button class="pill" data-send="{picture.id}" data-to="hires">{words.html("action.hires")}
       </button>
+      {_compare(picture, words)}
       <button class="glyph glyph-copy" data-copy>{words.html("stage.copy")}</button>
     </div>
     <pre class="infotext" tabindex="0">{escape(picture.infotext)}</pre>
   </figcaption>
 </figure>"""
+
+
+def _canvas(picture: PictureView, *, chosen: bool) -> str:
+    url = picture_url(picture.id)
+    return f"""<a class="canvas" href="{url}" target="_blank" rel="noopener">
+    <img src="{url}" alt="{first_line(picture)}" loading="{"eager" if chosen else "lazy"}"
+         style="--w: {picture.width}; --h: {picture.height}">
+  </a>"""
+
+
+def _compare(picture: PictureView, words: Words) -> str:
+    if not tells_of_parts(picture):
+        return ""
+    return (
+        f'<button class="pill" data-send="{picture.id}" data-to="ablation">'
+        f"{words.html('action.ablation')}</button>"
+    )
 
 
 def _sends(picture: PictureView, words: Words) -> str:
@@ -79,12 +105,28 @@ def strip(pictures: Sequence[PictureView], *, chosen: str) -> str:
     return f'<div class="strip">{thumbs}</div>'
 
 
-def pictures_on_stage(pictures: Sequence[PictureView], words: Words, *, chosen: str = "") -> str:
-    """Return pictures of which one is large; a click on a thumbnail changes which."""
+def pictures_on_stage(
+    pictures: Sequence[PictureView],
+    words: Words,
+    *,
+    chosen: str = "",
+    panels: Mapping[str, str] = NO_PANELS,
+) -> str:
+    """Return pictures of which one is large; a click on a thumbnail changes which.
+
+    Args:
+        pictures: The pictures.
+        words: What is said.
+        chosen: Id of the one that is large; empty for the first.
+        panels: HTML that stands in the place of a picture, by its id.
+    """
     if not pictures:
         return invitation(words)
     chosen = chosen or pictures[0].id
-    cards = "".join(card(picture, words, chosen=picture.id == chosen) for picture in pictures)
+    cards = "".join(
+        card(picture, words, chosen=picture.id == chosen, panel=panels.get(picture.id, ""))
+        for picture in pictures
+    )
     return f'<div class="stage">{cards}{strip(pictures, chosen=chosen)}</div>'
 
 
@@ -100,10 +142,16 @@ def invitation(words: Words) -> str:
     )
 
 
-def running(job: JobView, before: Sequence[PictureView], words: Words) -> str:
+def running(
+    job: JobView,
+    before: Sequence[PictureView],
+    words: Words,
+    *,
+    panels: Mapping[str, str] = NO_PANELS,
+) -> str:
     """Return the live preview; until there is one, the pictures from before, dimmed."""
     if not job.progress.preview_version:
-        shown = pictures_on_stage(before, words) if before else _BLANK
+        shown = pictures_on_stage(before, words, panels=panels) if before else _BLANK
         return f'<div class="dimmed">{shown}</div>'
     done = [picture for picture in before if picture.job_id == job.id]
     source = f"atelier/v1/jobs/{job.id}/preview?version={job.progress.preview_version}"

@@ -1,0 +1,59 @@
+"""The button beside "Generate" that asks what each add-on does; there while any is used."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from webui.services.ablation_offer import has_parts
+from webui.services.requests import GenerationRequest
+from webui.services.studio import Studio
+from webui.ui.drawing_form import DrawingForm
+from webui.ui.labels import Labels
+from webui.ui.plumbing import QUICK
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AblationButton:
+    """The button, and when it is there."""
+
+    studio: Studio
+    button: gr.Button
+
+    def connect(self, form: DrawingForm) -> None:
+        """Look again whenever something changes that can call an add-on."""
+        watched = [form.prompt, form.negative_prompt, form.styles, form.vae, form.checkpoint]
+        for component in watched:
+            component.change(self.look, watched, self.button, trigger_mode="always_last", **QUICK)
+
+    def look(
+        self,
+        prompt: str | None,
+        negative: str | None,
+        styles: list[str] | None,
+        vae: str | None,
+        checkpoint: str | None,
+    ) -> Any:
+        """Show the button if there is anything to compare."""
+        wish = GenerationRequest(
+            prompt=prompt or "",
+            negative_prompt=negative or "",
+            styles=tuple(styles or ()),
+            vae=vae or None,
+            checkpoint=checkpoint or None,
+        )
+        return gr.update(visible=has_parts(self.studio, wish))
+
+
+def build_ablation(labels: Labels, studio: Studio, name: str, checkpoint: str) -> AblationButton:
+    """Lay out the button for a form that names nothing but a checkpoint yet."""
+    first = GenerationRequest(checkpoint=checkpoint or None)
+    button = labels.make(
+        gr.Button,
+        {"value": "action.ablation"},
+        visible=has_parts(studio, first),
+        elem_id=f"{name}_ablation",
+        elem_classes=["ablate"],
+        size="sm",
+    )
+    return AblationButton(studio=studio, button=button)
