@@ -23,8 +23,9 @@ def components_of(section: Any) -> set[Block]:
     """Return the components of a section and of the sections within it."""
     found: set[Block] = set()
     for field in fields(section):
-        part = getattr(section, field.name)
-        for each in part if isinstance(part, tuple) else (part,):
+        part: Any = getattr(section, field.name)
+        several = cast("tuple[Any, ...]", part if isinstance(part, tuple) else (part,))
+        for each in several:
             if isinstance(each, Component):
                 found.add(each)
             elif is_dataclass(each):
@@ -90,5 +91,6 @@ def override(entry: str) -> tuple[str, Any]:
         value: Any = json.loads(text)
     except ValueError:
         value = text.strip()
-    several = name.strip() in SEVERAL and isinstance(value, list)
-    return name.strip(), tuple(cast("list[Any]", value)) if several else value
+    if name.strip() in SEVERAL and isinstance(value, list):
+        value = tuple(cast("list[Any]", value))
+    return name.strip(), value

@@ -37,8 +37,7 @@ class Aim:
 
     def similarity(self, pooled: Tensor) -> Tensor:
         """Return how far each text points that way, ``[texts]``."""
-        features = self.features(pooled)
-        return (features / features.norm(dim=-1, keepdim=True) @ self.direction.T)[:, 0]
+        return (unit(self.features(pooled)) @ self.direction.T)[:, 0]
 
 
 def condition(use: ExtensionUse, chunk: TextChunk) -> Reworked:
@@ -75,8 +74,8 @@ def tuning(copy: TextCopy, tokens: Tensor, aim: Aim, *, steps: int, rate: float)
     for _ in range(steps):
         similarity = aim.similarity(copy.pooled(tokens)).mean()
         optimiser.zero_grad()
-        (-similarity).backward()
-        optimiser.step()
+        (-similarity).backward()  # pyright: ignore[reportUnknownMemberType] - untyped in torch
+        optimiser.step()  # pyright: ignore[reportUnknownMemberType] - untyped in torch
         yield float(similarity.detach())
 
 
@@ -85,7 +84,7 @@ def _aim(asked: dict[str, Any], chunk: TextChunk, copy: TextCopy) -> Aim:
     names = chunk.names(EMBEDDING)
     vector = chunk.read(EMBEDDING, vector_name(names, asked[EMBEDDING]))
     vector = vector.reshape(-1, vector.shape[-1]).mean(dim=0, keepdim=True)
-    direction = vector / vector.norm()
+    direction = unit(vector)
     if not torch.isfinite(direction).all():
         message = f"{asked[EMBEDDING]} holds only zeros, or not-a-number"
         hint = "It is damaged; train or download it again."
@@ -96,8 +95,7 @@ def _aim(asked: dict[str, Any], chunk: TextChunk, copy: TextCopy) -> Aim:
     with torch.no_grad():
         text = aim.features(copy.pooled(chunk.tokens_of(asked["text"])))
     if asked["text_negative"]:
-        text = direction - text
-        text = text / text.norm()
+        text = unit(direction - text)
     return Aim(direction=slerp(direction, text, asked["slerp_angle"]), projection=aim.projection)
 
 
@@ -113,12 +111,13 @@ def slerp(start: Tensor, end: Tensor, share: float) -> Tensor:
     For states ``[1, 77, width]`` that is an arc for each number of the width over all tokens, as in
     A1111's extension.
     """
-    cosine = (_unit(start) * _unit(end)).sum(dim=1, keepdim=True).clamp(-1, 1)
+    cosine = (unit(start, dim=1) * unit(end, dim=1)).sum(dim=1, keepdim=True).clamp(-1, 1)
     angle = torch.acos(cosine)
     sine = torch.sin(angle)
     arc = (torch.sin((1 - share) * angle) * start + torch.sin(share * angle) * end) / sine
     return torch.where(sine > LEAST_SINE, arc, torch.lerp(start, end, share))
 
 
-def _unit(value: Tensor) -> Tensor:
-    return value / value.norm(dim=1, keepdim=True)
+def unit(value: Tensor, dim: int = -1) -> Tensor:
+    """Return vectors of length 1 that point the same way; not-a-number for a vector of zeros."""
+    return value / value.square().sum(dim=dim, keepdim=True).sqrt()

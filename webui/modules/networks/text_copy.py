@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call  # pyright: ignore[reportUnknownVariableType] - untyped in torch
+from torch.func import functional_call
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from webui.modules.device import Device
@@ -23,7 +23,7 @@ class TrainableText:
         self._text = checkpoint.text
         self._device = device.torch
         self._end = int(checkpoint.text.config.eos_token_id)  # pyright: ignore[reportArgumentType] - always set by ours
-        self._weights = {
+        self._weights: dict[str, Tensor] = {
             name: nn.Parameter(weight.detach().to(torch.float32, copy=True))
             for name, weight in checkpoint.text.named_parameters()
         }
@@ -45,7 +45,9 @@ class TrainableText:
         output = self._run(tokens, all_layers=skip > 1)
         if skip <= 1:
             return output.last_hidden_state
-        norm = {leaf: self._weights[f"final_layer_norm.{leaf}"] for leaf in ("weight", "bias")}
+        norm: dict[str, Tensor] = {
+            leaf: self._weights[f"final_layer_norm.{leaf}"] for leaf in ("weight", "bias")
+        }
         states: Tensor = functional_call(
             self._text.final_layer_norm, norm, (output.hidden_states[-skip],)
         )

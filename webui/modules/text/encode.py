@@ -103,10 +103,12 @@ class TextEncoder:
         weights = torch.tensor([chunk.weights for chunk in column])
         states = self._layer(tokens, self._rules.clip_skip)
         if rework:
-            rows = zip(column, tokens.split(1), states.split(1), strict=True)
-            states = torch.cat(
+            rows = zip(column, tokens, states, strict=True)
+            states = torch.stack(
                 [
-                    said if chunk == EMPTY else rework(told, said, self._rules.clip_skip)
+                    said
+                    if chunk == EMPTY
+                    else rework(told[None], said[None], self._rules.clip_skip)[0]
                     for chunk, told, said in rows
                 ]
             )
