@@ -33,9 +33,9 @@ TAGS: Final = "<lora:tiny-lora:1><hypernet:tiny-hyper:1>"
 SAMPLING: Final = SamplingPlan(sampler="Euler a", scheduler="automatic", steps=2, guidance=7.0)
 
 
-def use(kind: ModelKind, folder: str, file: str, **strength: float) -> LayerUse:
+def use(kind: ModelKind, folder: str, file: str) -> LayerUse:
     path = ADD_ONS / folder / file
-    return LayerUse(model=ModelRecord(path=path, kind=kind, name=file), name=path.stem, **strength)
+    return LayerUse(model=ModelRecord(path=path, kind=kind, name=file), name=path.stem)
 
 
 LAYERS: Final = (

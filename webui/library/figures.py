@@ -65,7 +65,9 @@ def heat(first: Image.Image, second: Image.Image, *, brightest: int) -> Image.Im
     apart = _apart(first, second).max(axis=2)
     level = np.sqrt(np.minimum(apart / max(1, brightest), 1.0))
     places = np.linspace(0, 1, len(_HEAT))
-    channels = [np.interp(level, places, colours) for colours in zip(*_HEAT, strict=True)]
+    channels: list[NDArray[Any]] = [
+        np.interp(level, places, colours) for colours in zip(*_HEAT, strict=True)
+    ]
     return Image.fromarray(np.stack(channels, axis=-1).round().astype(np.uint8))
 
 

@@ -173,11 +173,11 @@ def _layers(kind: ModelKind) -> Callable[[GenerationPlan], Iterator[Part]]:
             if use.model.kind is kind:
                 files.setdefault(use.model.path, []).append(use)
         for path, uses in files.items():
-            strengths = dict.fromkeys(filter(None, map(_strength, uses)))
+            strengths = dict.fromkeys(_strength(use) for use in uses)
             yield Part(
                 kind=kind,
                 name=uses[0].name or uses[0].model.stem,
-                strength=" + ".join(strengths),
+                strength=" + ".join(filter(None, strengths)),
                 path=path,
             )
 

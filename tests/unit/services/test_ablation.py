@@ -61,13 +61,12 @@ DRESSED = plan_of(
 KINDS = ["embedding", "embedding", "lora", "lora", "hypernetwork", "vae", "aesthetic"]
 
 
-def strip(plan: GenerationPlan = DRESSED, **script: bool) -> Sheet:
+def strip(plan: GenerationPlan = DRESSED, *, each_alone: bool = True) -> Sheet:
     def settled(_request: GenerationRequest, _random: Random) -> GenerationPlan:
         return plan
 
-    return sheet(
-        GenerationRequest(), AblationRequest(**script), settle=settled, random=SystemRandom()
-    )
+    script = AblationRequest(each_alone=each_alone)
+    return sheet(GenerationRequest(), script, settle=settled, random=SystemRandom())
 
 
 def test_parts_are_added_kind_by_kind_in_the_order_of_the_table() -> None:

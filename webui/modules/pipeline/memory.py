@@ -130,7 +130,7 @@ def remembering(layer: Layer, mark: Mark, texts: Memory) -> Layer:
 
     def remembered(tokens: Tensor, skip: int) -> Tensor:
         words = mark.words if bool((tokens >= VOCABULARY).any()) else ()
-        key = (mark.encoder, words, skip, tuple(map(tuple, tokens.tolist())))
+        key = (mark.encoder, words, skip, tuple(tokens.shape), tokens.cpu().numpy().tobytes())
         known = texts.get(key)
         if known is None:
             known = layer(tokens, skip)
