@@ -3,9 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from webui.modules.types import ModelRecord
+
+PICTURES: Final = frozenset({"png", "webp"})
+"""Formats of pictures in which an embedding can lie."""
+
+NO_MODEL: Final = "model.unsupported"
+"""Code of the problem that a sound file of another kind has."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -67,6 +73,18 @@ class ModelCard:
     def title(self) -> str:
         """``name [shorthash]``, or the bare name before the hash is known."""
         return self.record.title
+
+    @property
+    def word(self) -> str:
+        """What stands for an embedding in prompts: the file's stem, or the name in a picture."""
+        named = self.metadata.get("name", "") if self.format in PICTURES else ""
+        return named or self.record.stem
+
+    @property
+    def mere_picture(self) -> bool:
+        """Whether this is a picture among embeddings that carries none: a preview, no model."""
+        ending = self.record.path.suffix.lower().removeprefix(".")
+        return self.problem is not None and ending in PICTURES and self.problem.code == NO_MODEL
 
     @property
     def model_name(self) -> str:

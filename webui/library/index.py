@@ -178,6 +178,10 @@ class ModelIndex:
         """
         return self._hash(record.path, "content_hash")
 
+    def known_content_hash(self, record: ModelRecord) -> str:
+        """Return the same if it was computed before, else nothing."""
+        return self._memory.known_hash(record.path, stamp(str(record.path)), "content_hash")
+
     def _hash(self, path: Path, name: str) -> str:
         told: Stamp = stamp(str(path))
         known = self._memory.known_hash(path, told, name)
@@ -210,7 +214,7 @@ def _ordered(rooms: list[Room], kind: ModelKind) -> tuple[ModelCard, ...]:
         path: card
         for room in rooms
         for path, card in room.cards().items()
-        if card.record.kind is kind
+        if card.record.kind is kind and not card.mere_picture
     }
     return tuple(sorted(found.values(), key=lambda card: natural_key(card.record.name)))
 

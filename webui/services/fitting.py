@@ -10,10 +10,10 @@ from threading import RLock
 from typing import Final
 
 from webui.library.cards import ModelCard
-from webui.modules.errors import WebuiError
+from webui.modules.errors import UnsupportedModelError, WebuiError
 from webui.modules.layers.fit import Fit, fit
 from webui.modules.types import ModelKind, ModelRecord
-from webui.modules.weights.architecture import UNetShape, derive
+from webui.modules.weights.architecture import UNetShape, unet_shape
 from webui.modules.weights.header import TensorFacts, read_header
 
 MOST_BASES: Final = 4
@@ -52,9 +52,13 @@ class Fitting:
             if key not in self._answers:
                 if len(self._answers) >= MOST_ANSWERS:
                     self._answers.clear()
-                told = self._base(base.record, key[2])
                 tensors = read_header(card.record.path).tensors
-                self._answers[key] = fit(card.record.kind, tensors, told.tensors, told.shape)
+                try:
+                    told = self._base(base.record, key[2])
+                    answer = fit(card.record.kind, tensors, told.tensors, told.shape)
+                except UnsupportedModelError as problem:
+                    answer = Fit(0, len(tensors), str(problem))
+                self._answers[key] = answer
             return self._answers[key]
 
     def told(self, card: ModelCard, base: ModelCard | None) -> Fit | None:
@@ -76,7 +80,7 @@ class Fitting:
             if len(self._bases) >= MOST_BASES:
                 self._bases.pop(next(iter(self._bases)))
             tensors = dict(read_header(record.path).tensors)
-            self._bases[key] = _Base(tensors, derive(tensors, record.config).unet)
+            self._bases[key] = _Base(tensors, unet_shape(tensors))
         return self._bases[key]
 
 

@@ -190,9 +190,16 @@ class _Layer:
         """Add changes of any method one after the other; tell whether one could be added."""
         weight, bias = self._own[self._weight].float(), None
         first = weight
+        own_bias = self._own[self._bias].float() if self._bias in self._own else None
         for change in changes:
             try:
-                found = delta(change.parts, weight, strength=change.strength, rank=change.rank)
+                found = delta(
+                    change.parts,
+                    weight,
+                    strength=change.strength,
+                    rank=change.rank,
+                    bias=own_bias,
+                )
             except ModelFileError:
                 failed[change.source] = failed.get(change.source, 0) + 1
                 continue
@@ -203,9 +210,8 @@ class _Layer:
                 bias = found.bias if bias is None else bias + found.bias
         if weight is not first:
             self.changed[self._weight] = self._places[self._weight].copy_(weight)
-        if bias is not None and self._bias in self._own:
-            own = self._own[self._bias].float()
-            self.changed[self._bias] = self._places[self._bias].copy_(own + bias)
+        if bias is not None and own_bias is not None:
+            self.changed[self._bias] = self._places[self._bias].copy_(own_bias + bias)
         return bool(self.changed)
 
 

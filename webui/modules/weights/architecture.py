@@ -179,6 +179,20 @@ def check(shape: Architecture) -> None:
         raise ValueError(message)
 
 
+def unet_shape(tensors: Mapping[str, TensorFacts]) -> UNetShape:
+    """Return the shape of the denoising network of a checkpoint that need not be one we draw with.
+
+    Raises:
+        UnsupportedModelError: If it is no U-Net of Stable Diffusion's make.
+    """
+    try:
+        return derive_unet(tensors, {})
+    except (KeyError, IndexError, StopIteration, ValueError) as error:
+        message = "the checkpoint has no U-Net of Stable Diffusion's make"
+        hint = "Add-ons can be held against checkpoints of Stable Diffusion 1, 2 and XL."
+        raise UnsupportedModelError(message, hint=hint) from error
+
+
 def derive_unet(tensors: Mapping[str, TensorFacts], told: Mapping[str, Any]) -> UNetShape:
     """Walk down ``input_blocks`` and note where a level ends and where attention sits."""
     widths: list[int] = []

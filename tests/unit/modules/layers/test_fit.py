@@ -46,7 +46,7 @@ def test_a_file_of_another_family_does_not_fit_and_says_why(
         assert found.applies == 0.0
         assert "Does not fit tiny-sd1" in found.verdict
         assert why in found.verdict
-        assert "family" in found.hint
+        assert "another kind of checkpoint" in found.hint
 
 
 def test_a_file_that_fits_partly_says_how_much(tmp_path: Path, stock: Inventory) -> None:
