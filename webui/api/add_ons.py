@@ -24,7 +24,7 @@ def loras(studio: TheStudio) -> Any:
             "name": card.record.stem,
             "alias": card.metadata.get("ss_output_name") or card.record.stem,
             "path": shown_path(card, folders),
-            "metadata": dict(card.metadata),
+            "metadata": dict(studio.catalogue.metadata(card)),
         }
         for card in _sound(studio, ModelKind.LORA)
     ]

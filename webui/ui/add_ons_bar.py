@@ -6,6 +6,7 @@ from typing import Any, Final
 import gradio as gr
 
 from webui.library.cards import ModelCard
+from webui.library.names import own_alias
 from webui.modules.errors import WebuiError
 from webui.modules.types import ModelKind
 from webui.services.studio import Studio
@@ -21,6 +22,9 @@ KINDS: Final = {
     ModelKind.HYPERNETWORK: "Hypernetwork",
 }
 """Kinds that prompts call, and what stands before their names in the list."""
+
+LISTED: Final = 500
+"""A longer list helps nobody: the models tab finds the others."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,7 +54,8 @@ class AddOnsBar:
                     words.html(part, name=card.record.stem, share=f"{fit.share:.0%}"),
                     words.html("add_on.why", why=fit.why),
                 )
-            return {prompt: with_call(text or "", card), self.chosen: None, notice: told}
+            name = self.studio.catalogue.call_name(card)
+            return {prompt: with_call(text or "", card, name=name), self.chosen: None, notice: told}
 
         given: list[Any] = [prompt, checkpoint, self.chosen]
         self.chosen.input(call, given, [prompt, self.chosen, notice], **QUICK)
@@ -66,19 +71,34 @@ def add_ons(studio: Studio) -> list[ModelCard]:
     return [card for card in found if card.problem is None]
 
 
-def with_call(prompt: str, card: ModelCard) -> str:
-    """Return the prompt with a file's call and its trigger words behind it."""
+def call_of(card: ModelCard, name: str = "") -> str:
+    """Return how a prompt calls a file, as strongly as its owner likes it.
+
+    Args:
+        card: The file.
+        name: By which prompts know it; without, the alias in the file or the file's own name.
+    """
     record = card.record
     match record.kind:
         case ModelKind.LORA:
-            alias = card.metadata.get("ss_output_name") or record.stem
-            call = f"<lora:{alias}:1>"
+            return f"<lora:{name or own_alias(card)}:{card.weight or 1:g}>"
         case ModelKind.HYPERNETWORK:
-            call = f"<hypernet:{record.stem}:1.0>"
+            return f"<hypernet:{record.stem}:{card.weight or 1.0}>"
         case _:
-            call = record.stem
-    call = " ".join(part for part in (call, card.trigger_words) if part)
-    return f"{prompt.rstrip()} {call}" if prompt.strip() else call
+            return record.stem
+
+
+def with_call(prompt: str, card: ModelCard, *, name: str = "") -> str:
+    """Return the prompt with a file's call and its trigger words behind it."""
+    call = " ".join(part for part in (call_of(card, name), card.trigger_words) if part)
+    return with_words(prompt, call)
+
+
+def with_words(prompt: str, words: str) -> str:
+    """Return the prompt with these words behind it, unless they are there already."""
+    if not words or words in prompt:
+        return prompt
+    return f"{prompt.rstrip()} {words}" if prompt.strip() else words
 
 
 def build_add_ons(labels: Labels, studio: Studio, name: str) -> AddOnsBar:
@@ -98,7 +118,8 @@ def build_add_ons(labels: Labels, studio: Studio, name: str) -> AddOnsBar:
 
 def _choices(studio: Studio) -> list[tuple[str, str]]:
     return [
-        (f"{KINDS[card.record.kind]}: {card.record.stem}", _key(card)) for card in add_ons(studio)
+        (f"{KINDS[card.record.kind]}: {card.record.stem}", _key(card))
+        for card in add_ons(studio)[:LISTED]
     ]
 
 

@@ -1,6 +1,6 @@
 """The page: header, tabs, theme and language."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any, Final
 
@@ -17,11 +17,13 @@ from webui.ui.extension_fields import extension_texts, title_key
 from webui.ui.history_tab import build_history
 from webui.ui.labels import Labels
 from webui.ui.messages import LANGUAGES, Words, load_words
+from webui.ui.models_tab import ModelsTab, build_models
 from webui.ui.plumbing import FOLLOWING, QUICK, asset, plain_html
 from webui.ui.png_info_tab import build_png_info
 from webui.ui.scenery import build_scenery
 from webui.ui.sending import Sending
 from webui.ui.theme import paper_and_ink
+from webui.ui.using import Using
 
 DRAWING: Final = ("txt2img", "img2img")
 """The tabs that draw."""
@@ -54,6 +56,7 @@ def build_page(studio: Studio) -> gr.Blocks:
                     )
                     for name in DRAWING
                 )
+                models = _models_tab(txt2img, {"txt2img": txt2img, "img2img": img2img}, tabs)
                 with labels.make(gr.Tab, {"label": "tab.png_info"}, id="png_info"):
                     png_info = build_png_info(labels, studio, txt2img, tabs)
                 with labels.make(gr.Tab, {"label": "tab.history"}, id="history") as history_tab:
@@ -83,7 +86,7 @@ def build_page(studio: Studio) -> gr.Blocks:
             **QUICK,
         )
         _connect_language(page, labels, language)
-        _connect_files(page, studio, [txt2img, img2img], refresh)
+        _connect_files(page, studio, [txt2img, img2img], refresh, models)
         page.load(scenery.arrive, None, scenery.outputs(), **FOLLOWING)
         for moment in (page.load, txt2img.generate.click, img2img.generate.click):
             moment(lambda: foot(studio, labels.words), None, footer, **QUICK)
@@ -99,6 +102,15 @@ def _drawing_tab(site: Site) -> DrawingTab:
         elem_classes=["drawing"],
     ):
         return build_drawing(site)
+
+
+def _models_tab(first: DrawingTab, drawing: Mapping[str, DrawingTab], tabs: gr.Tabs) -> ModelsTab:
+    labels = first.labels
+    with labels.make(gr.Tab, {"label": "tab.models"}, id="models", elem_id="tab_models") as tab:
+        models = build_models(labels, first.studio, first.form.checkpoint)
+    Using(models=models, drawing=drawing, tabs=tabs).connect()
+    tab.select(models.page, [*models.asked(), models.offset], models.listed(), **QUICK)
+    return models
 
 
 def _example(event: gr.EventData) -> str:
@@ -125,9 +137,13 @@ def _connect_language(page: gr.Blocks, labels: Labels, language: gr.Radio) -> No
 
 
 def _connect_files(
-    page: gr.Blocks, studio: Studio, drawing: Sequence[DrawingTab], refresh: gr.Button
+    page: gr.Blocks,
+    studio: Studio,
+    drawing: Sequence[DrawingTab],
+    refresh: gr.Button,
+    models: ModelsTab,
 ) -> None:
-    """Keep the lists of files as the folders are."""
+    """Keep the lists of files as the folders are; ``library.js`` asks and says when they change."""
     offered = list({component for tab in drawing for component in tab.offered()})
 
     def offer() -> dict[Block, Any]:
@@ -139,6 +155,9 @@ def _connect_files(
 
     refresh.click(look_again, None, offered, **QUICK)
     page.load(offer, None, offered, **QUICK)
+    changed = gr.Button(visible="hidden", elem_id="files_changed")
+    changed.click(offer, None, offered, **QUICK)
+    changed.click(models.page, [*models.asked(), models.offset], models.listed(), **QUICK)
 
 
 def foot(studio: Studio, words: Words) -> str:
@@ -176,7 +195,9 @@ def mount_options(studio: Studio) -> dict[str, Any]:
 
 def _head() -> str:
     """Return style and script as they are: Gradio would rewrite what it gets as ``css``."""
-    return f"<style>{asset('atelier.css')}</style><script>{asset('atelier.js')}</script>"
+    styles = "".join(f"<style>{asset(name)}</style>" for name in ("atelier.css", "models.css"))
+    scripts = "".join(f"<script>{asset(name)}</script>" for name in ("atelier.js", "library.js"))
+    return styles + scripts
 
 
 def _header(labels: Labels, studio: Studio) -> tuple[Picker, gr.Button, gr.Radio]:

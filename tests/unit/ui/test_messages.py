@@ -65,6 +65,11 @@ def test_nothing_is_translated_in_vain() -> None:
         "form": SHAPES,
         "easel": (*tools, "give", "give_hint", "refused", "remove", "size", "color"),
         "mask": SOFT,
+        "models": (
+            *(f"{found}_hint" for found in ("empty", "no_match")),
+            *(f"arrived_{how}" for how in ("new", "renamed", "already")),
+            *("partly", "unfit", "use_txt2img", "use_img2img"),
+        ),
         "script": (*FORMS, *(f"{letter}_type" for letter in LETTERS)),
         "send": ("txt2img", "img2img", "inpaint"),
         "start": (*(f"mode_{mode}" for mode in Mode), *(f"{said}_hint" for said in MISSING)),

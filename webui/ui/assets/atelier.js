@@ -104,7 +104,7 @@ const pictureIn = (data) => [...(data?.files ?? [])].find((file) => file.type.st
 
 const take = (file) => atelier.hand(file, document.querySelector('#dropped'));
 
-const takesFiles = (target) => target.closest('.easel, .drop, #pnginfo_image');
+const takesFiles = (target) => target.closest('.easel, .drop, #pnginfo_image, #models_drop');
 
 const hovered = (event) => {
   const carries = [...(event.dataTransfer?.types ?? [])].includes('Files');
