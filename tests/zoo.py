@@ -38,12 +38,15 @@ def row(count: int, seed: int) -> Tensor:
 
 def tiny_sdxl() -> Trio:
     """Return networks of SDXL's make: two text encoders of 16 and 32, and what reads both."""
+    per_level: dict[str, Any] = {
+        "block_out_channels": (16, 32, 32),
+        "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+        "up_block_types": ("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+        "transformer_layers_per_block": (1, 1, 2),
+        "attention_head_dim": (1, 2, 2),
+    }
     unet = UNet2DConditionModel(
-        block_out_channels=(16, 32, 32),
-        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
-        up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
-        transformer_layers_per_block=(1, 1, 2),
-        attention_head_dim=(1, 2, 2),
+        **per_level,
         cross_attention_dim=48,
         norm_num_groups=4,
         use_linear_projection=True,

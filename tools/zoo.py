@@ -16,7 +16,10 @@ from pathlib import Path
 from typing import Any, Final
 
 import torch
-from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
+from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import StableDiffusionPipeline
+from diffusers.pipelines.stable_diffusion_xl.pipeline_stable_diffusion_xl import (
+    StableDiffusionXLPipeline,
+)
 from diffusers.utils.state_dict_utils import (
     convert_state_dict_to_diffusers,
     convert_state_dict_to_kohya,
@@ -285,7 +288,7 @@ def _deep_butterflies_on_cpu() -> None:
         def apply(blocks: Tensor) -> Tensor:
             return torch.stack([torch.block_diag(*level) for level in blocks])
 
-    layer = import_module("peft.tuners.boft.layer")
+    layer: Any = import_module("peft.tuners.boft.layer")
     layer.get_fbd_cuda = lambda: True
     layer.FastBlockDiag = Blocks
 
@@ -301,7 +304,7 @@ def _diffusers_zoo(folder: Path, found: dict[str, Tensor]) -> None:
     for make, pipeline in (("sd1", StableDiffusionPipeline), ("sdxl", StableDiffusionXLPipeline)):
         networks = _sd1(folder) if make == "sd1" else tiny_sdxl()
         given: Options = {}
-        parts = {"unet": networks.unet, "text_encoder": networks.text}
+        parts: Options = {"unet": networks.unet, "text_encoder": networks.text}
         parts |= {"text_encoder_2": networks.second} if networks.second else {}
         for name, network in parts.items():
             chosen = config if name == "unet" else words

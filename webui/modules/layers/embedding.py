@@ -61,7 +61,7 @@ def read_embedding(path: Path, name: str) -> Embedding:
 def _vectors(file: TensorReader, path: Path) -> Tensor:
     names = file.names()
     params = [name for name in names if name.startswith(_A1111)]
-    wanted = params or [name for name in names if name in _CLIP_L] or names
+    wanted = params or [name for name in _CLIP_L if name in names][:1] or names
     if len(wanted) != 1:
         message = f"{path.name} has {len(wanted)} terms"
         hint = "An embedding has one. Is it another kind of file?"

@@ -86,13 +86,12 @@ def _completed(
 def _scale(parts: Mapping[str, Tensor], path: str, config: Config) -> float | None:
     """Return ``alpha / rank``, or over its root if the config says rsLoRA; None if untold."""
     named = next((part for part in _RANKED if part in parts), None)
-    alpha = config.get("lora_alpha", config.get("alpha"))
-    alpha = _of_pattern(config.get("alpha_pattern"), path, alpha)
+    usual = config.get("lora_alpha", config.get("alpha"))
+    alpha = _of_pattern(config.get("alpha_pattern"), path, usual)
     rank = _of_pattern(config.get("rank_pattern"), path, config.get("r"))
     if named in ("lora_down.weight", "hada_w1_b"):
         rank = parts[named].shape[0]
-    untold = named is None or alpha is None or not rank
-    if untold or "alpha" in parts or "scale" in parts:
+    if named is None or alpha is None or not rank or "alpha" in parts or "scale" in parts:
         return None
     return alpha / (math.sqrt(rank) if config.get("use_rslora") is True else rank)
 

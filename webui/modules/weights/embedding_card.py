@@ -121,15 +121,15 @@ def _carried(image: Image.Image) -> bytes | None:
 
 def _out_of_pixels(pixels: Bytes) -> bytes | None:
     """Return the JSON that stands in pixels ``[height, width, 3]``; None if there is none."""
-    halves = _without_black_edges(pixels) & HALF
-    black = np.flatnonzero(~halves.any(axis=(0, 2)))
+    halves = _without_black_edges(pixels) & np.uint8(HALF)
+    black = np.flatnonzero(~np.any(halves, axis=(0, 2)))
     if len(black) < 2:  # noqa: PLR2004 - one column on each side of the picture
         return None
     low, high = halves[:, : black[0]].ravel(), halves[:, black[-1] + 1 :].ravel()
     if not low.size or low.size != high.size:
         return None
     numbers = _numbers(low.size)
-    whole = ((high ^ numbers) << 4) | (low ^ numbers)
+    whole = ((high ^ numbers) << np.uint8(4)) | (low ^ numbers)
     if whole[0] & HALF != _DEFLATED:
         return None
     unpacking = zlib.decompressobj()
@@ -145,8 +145,8 @@ _DEFLATED: Final = 8
 
 
 def _without_black_edges(pixels: Bytes) -> Bytes:
-    lit = pixels.all(axis=2)
-    columns, rows = np.flatnonzero(lit.any(axis=0)), np.flatnonzero(lit.any(axis=1))
+    lit: NDArray[np.bool_] = np.all(pixels, axis=2)
+    columns, rows = np.flatnonzero(np.any(lit, axis=0)), np.flatnonzero(np.any(lit.T, axis=0))
     if not len(columns):
         return pixels[:0, :0]
     return pixels[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
@@ -163,7 +163,7 @@ def _numbers(count: int) -> Bytes:
     while len(states) < count:
         states = np.concatenate([states, states * factor + summand])
         factor, summand = factor * factor, factor * summand + summand
-    return (states[:count] % 255).astype(np.uint8) & HALF
+    return np.bitwise_and((states[:count] % 255).astype(np.uint8), np.uint8(HALF))
 
 
 def _card(content: object, stem: str) -> EmbeddingCard:
@@ -233,7 +233,7 @@ def _into_pixels(text: bytes, shown: Bytes, vector: NDArray[np.float32]) -> Byte
     numbers = _numbers(filled)
     low, high = (
         (np.resize(half, filled) ^ numbers).reshape(height, -1, COLOURS)
-        for half in (packed & HALF, packed >> 4)
+        for half in (packed & np.uint8(HALF), packed >> np.uint8(4))
     )
     ornament = _ornament(height, low.shape[1], vector)
     column = np.zeros((height, 1, COLOURS), np.uint8)
