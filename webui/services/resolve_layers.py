@@ -91,12 +91,12 @@ def _of_texts(
     notes: list[str] = []
     tags = [tag for tag in take_tags(prompt)[1] if tag.kind in KINDS]
     named = _named_embeddings(texts, models)
-    learned = [card for card in named if card.record.stem not in plain]
+    learned = [card for card in named if card.word not in plain]
     layers = [*_of_tags(tags, models, notes), *_embeddings(learned, models, notes)]
     return _Found(
         layers=tuple(layers),
         notes=tuple(notes),
-        plain=tuple(card.record.stem for card in named if card not in learned),
+        plain=tuple(card.word for card in named if card not in learned),
     )
 
 
@@ -153,7 +153,7 @@ def _named_embeddings(texts: Iterable[str], models: Models) -> list[ModelCard]:
     # A sound file goes before a broken one of its name; a picture is as a rule a mere preview.
     broken = [card for card in listed if card.problem and card.record.path.suffix not in PICTURES]
     sound = [card for card in listed if not card.problem]
-    cards = {card.record.stem: card for card in (*broken, *sound)}
+    cards = {card.word: card for card in (*broken, *sound)}
     if not cards:
         return []
     words = LearnedWords((name, 1) for name in cards)
@@ -163,7 +163,7 @@ def _named_embeddings(texts: Iterable[str], models: Models) -> list[ModelCard]:
 
 def _embeddings(cards: Iterable[ModelCard], models: Models, notes: list[str]) -> Iterator[LayerUse]:
     for card in cards:
-        name = card.record.stem
+        name = card.word
         if card.problem:
             notes.append(f"The embedding {name} was left out: {card.problem.message}")
             continue
