@@ -22,7 +22,7 @@ def sorted_embeddings(
         if card.problem is None:
             told = _told(card)
             fits = width is None or told["shape"] == width
-            found[0 if fits else 1][card.record.stem] = told
+            found[0 if fits else 1][card.word] = told
     return found
 
 

@@ -84,6 +84,8 @@ def call_of(card: ModelCard, name: str = "") -> str:
             return f"<lora:{name or own_alias(card)}:{card.weight or 1:g}>"
         case ModelKind.HYPERNETWORK:
             return f"<hypernet:{record.stem}:{card.weight or 1.0}>"
+        case ModelKind.EMBEDDING:
+            return card.word
         case _:
             return record.stem
 
