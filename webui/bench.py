@@ -9,7 +9,7 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, replace
 from itertools import pairwise
 from math import prod
@@ -21,6 +21,7 @@ from typing import Any, Final
 from webui.modules.errors import WebuiError
 from webui.modules.types import (
     GenerationPlan,
+    LayerUse,
     ModelKind,
     ModelRecord,
     SamplingPlan,
@@ -117,6 +118,77 @@ def starter(told: Mapping[str, Any]) -> Figures:
     first = time.perf_counter() - began
     warm = median(_seconds(lambda: list(engine.draw(plan, _unseen))) for _ in range(REPEATS))
     return {"first s": round(first, 3), "warm s": round(warm, 3), "peak GB": _peak()}
+
+
+def strip(told: Mapping[str, Any]) -> Figures:
+    """What each add-on does, of an embedding, a LoRA and a VAE, against the pictures one by one."""
+    from webui.jobs.worker import build_engine
+    from webui.services.ablation import parts_of, without
+
+    path = Path(told["data_dir"]) / "models" / "Stable-diffusion" / "starter.safetensors"
+    engine, _ = build_engine(DeviceSettings(**told["device"]))
+    layers = tuple(_random_add_ons(Path(told["folder"])))
+    plan = replace(_plan(path, steps=20), width=128, height=128, layers=layers)
+    plan = replace(plan, vae=_random_vae(Path(told["folder"])))
+    words = " ".join((*plan.prompts, layers[0].name))
+    whole = replace(plan, prompts=(words,))
+    parts = parts_of(whole)
+    left_out = [*(parts[count:] for count in range(len(parts) + 1)), *([part] for part in parts)]
+    plans = list(dict.fromkeys(without(whole, out) for out in left_out))
+
+    def draw_alone() -> None:
+        for each in plans:
+            list(engine.draw(each, _unseen))
+
+    def draw_together() -> None:
+        with engine.sharing():
+            draw_alone()
+
+    draw_together()
+    pairs = [(_seconds(draw_together), _seconds(draw_alone)) for _ in range(REPEATS)]
+    return {
+        "pictures": len(plans),
+        "strip s": round(median(together for together, _ in pairs), 2),
+        "one by one s": round(median(alone for _, alone in pairs), 2),
+        "ratio": round(median(together / alone for together, alone in pairs), 3),
+    }
+
+
+def _random_add_ons(folder: Path) -> Iterator[LayerUse]:
+    """Write an embedding and a LoRA for the starter's widths, and yield how they are used."""
+    import torch
+    from safetensors.torch import save_file
+
+    layer = "lora_unet_mid_block_attentions_0_transformer_blocks_0_attn2_to_k"
+    files = {
+        "bench-word": (ModelKind.EMBEDDING, {"emb_params": torch.randn(1, 128)}),
+        "bench-lora": (
+            ModelKind.LORA,
+            {
+                f"{layer}.lora_up.weight": torch.randn(160, 4),
+                f"{layer}.lora_down.weight": torch.randn(4, 128),
+            },
+        ),
+    }
+    for name, (kind, tensors) in files.items():
+        path = folder / f"{name}.safetensors"
+        save_file(tensors, path)
+        yield LayerUse(model=replace(_record(path), kind=kind, family=""), name=name)
+
+
+def _random_vae(folder: Path) -> ModelRecord:
+    """Write a VAE about as large as the starter's, in a file of its own."""
+    from webui.modules.networks.random import SD1, write_random_checkpoint
+
+    small = replace(
+        SD1,
+        unet=replace(SD1.unet, widths=(32,) * 4, context=32, heads=(1,) * 4),
+        vae=replace(SD1.vae, widths=(32, 32, 64, 64)),
+        text=replace(SD1.text, width=32, inner=32, layers=1, heads=1),
+    )
+    path = folder / "bench-vae.safetensors"
+    write_random_checkpoint(path, small)
+    return replace(_record(path), kind=ModelKind.VAE)
 
 
 def sd15(told: Mapping[str, Any]) -> Figures:
@@ -329,6 +401,7 @@ PARTS: Final[Mapping[str, Callable[[Mapping[str, Any]], Figures]]] = {
     "texts": texts,
     "roofline": roofline,
     "starter": starter,
+    "strip": strip,
     "sd15": sd15,
     "against_diffusers": against_diffusers,
     "server": server,
