@@ -2,18 +2,36 @@
 
 import json
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast, get_args
 
 from pydantic import TypeAdapter, ValidationError
 
 from webui.modules.errors import JobError
 from webui.modules.training.plan import TrainingPlan
-from webui.modules.types import ConvertPlan, Tell
+from webui.modules.types import (
+    BakePlan,
+    ConvertPlan,
+    ExtractPlan,
+    JoinPlan,
+    MergePlan,
+    ResizePlan,
+    Tell,
+    UnfoldPlan,
+)
 
 if TYPE_CHECKING:
     from webui.modules.pipeline.engine import Engine
 
-Work = ConvertPlan | TrainingPlan
+Work = (
+    MergePlan
+    | ExtractPlan
+    | ResizePlan
+    | BakePlan
+    | JoinPlan
+    | UnfoldPlan
+    | ConvertPlan
+    | TrainingPlan
+)
 """Everything that the worker does besides drawing. A class with ``YIELDS`` set is long: it pauses
 while others have something to do, and is begun again from the state that it has saved."""
 
@@ -23,9 +41,7 @@ Result = Mapping[str, object]
 CarryOut = Callable[[Work, "Engine", Tell], Result]
 """Does a work on an engine; raises what ``Tell`` raises."""
 
-_KINDS: Final[Mapping[str, type[Work]]] = {
-    kind.__name__: kind for kind in (ConvertPlan, TrainingPlan)
-}
+_KINDS: Final[Mapping[str, type[Work]]] = {kind.__name__: kind for kind in get_args(Work)}
 
 
 def encode(work: Work) -> str:
@@ -73,6 +89,45 @@ def noted(result: Result) -> tuple[str, ...]:
     return tuple(map(str, cast("list[object]", notes))) if isinstance(notes, list | tuple) else ()
 
 
+# ------------------------------------------------------------------------- one for each work
+
+
+def _merge(work: MergePlan, _engine: "Engine", tell: Tell) -> Result:
+    from webui.modules.layers.merge import merge
+
+    return merge(work, tell)
+
+
+def _extract(work: ExtractPlan, engine: "Engine", tell: Tell) -> Result:
+    from webui.modules.layers.extract import extract
+
+    return extract(work, tell, engine.device.torch)
+
+
+def _resize(work: ResizePlan, _engine: "Engine", tell: Tell) -> Result:
+    from webui.modules.layers.resize import resize
+
+    return resize(work, tell)
+
+
+def _bake(work: BakePlan, _engine: "Engine", tell: Tell) -> Result:
+    from webui.modules.layers.bake import bake
+
+    return bake(work, tell)
+
+
+def _join(work: JoinPlan, _engine: "Engine", tell: Tell) -> Result:
+    from webui.modules.layers.resize import join
+
+    return join(work, tell)
+
+
+def _unfold(work: UnfoldPlan, engine: "Engine", tell: Tell) -> Result:
+    from webui.modules.layers.unfold import unfold
+
+    return unfold(work, tell, engine.device.torch)
+
+
 def _convert(work: ConvertPlan, _engine: "Engine", tell: Tell) -> Result:
     from webui.modules.layers.convert import convert
 
@@ -86,6 +141,12 @@ def _train(work: TrainingPlan, engine: "Engine", tell: Tell) -> Result:
 
 
 _CARRIERS: Final[Mapping[type[Work], Callable[[Any, "Engine", Tell], Result]]] = {
+    MergePlan: _merge,
+    ExtractPlan: _extract,
+    ResizePlan: _resize,
+    BakePlan: _bake,
+    JoinPlan: _join,
+    UnfoldPlan: _unfold,
     ConvertPlan: _convert,
     TrainingPlan: _train,
 }

@@ -5,6 +5,7 @@ The file format and all its oddities are A1111's (github.com/AUTOMATIC1111/stabl
 keys, the second for values. What the layers between the linear ones are is told by the file.
 """
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,6 +50,12 @@ ACTIVATIONS: Final[Mapping[str, Callable[[], nn.Module]]] = {
 }
 """A1111's names of activations; what it calls "swish" is in truth Hardswish."""
 
+TEXTS: Final = frozenset(
+    {"name", "sd_checkpoint", "sd_checkpoint_name", "activation_func", "weight_initialization",
+     "optional_info"}
+)  # fmt: skip
+"""Settings that are texts, whatever they look like; the others are numbers, lists and truths."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Hypernetwork:
@@ -86,7 +93,7 @@ def read_hypernetwork(path: Path) -> Hypernetwork:
         UnsupportedModelError: If it is no hypernetwork, or has layers that we do not know.
     """
     with open_tensors(path) as file:
-        values = file.values()
+        values = told_values(file.values())
         widths = sorted(
             {int(head) for name in file.names() if (head := name.split(".")[0]).isdigit()}
         )
@@ -106,6 +113,24 @@ def read_hypernetwork(path: Path) -> Hypernetwork:
     )
 
 
+def told_values(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of a hypernetwork as values: a safetensors file has them as texts."""
+    return {
+        key: json.loads(value)
+        if isinstance(value, str) and (value == "null" or (key not in TEXTS and _is_json(value)))
+        else value
+        for key, value in values.items()
+    }
+
+
+def _is_json(text: str) -> bool:
+    """Tell a number, list, truth value or null that was written as text."""
+    try:
+        return not isinstance(json.loads(text), str | dict)
+    except (ValueError, RecursionError):
+        return False
+
+
 def _network(file: TensorReader, prefix: str, path: Path) -> nn.Module:
     """Build one network from its tensors: the numbers in their names are places in a sequence."""
     tensors = {
@@ -113,7 +138,7 @@ def _network(file: TensorReader, prefix: str, path: Path) -> nn.Module:
         for name in file.names()
         if name.startswith(prefix)
     }
-    values = file.values()
+    values = told_values(file.values())
     kind = str(values.get("activation_func") or "linear").lower()
     places = sorted({int(name.split(".")[1]) for name in tensors})
     if not places or kind not in ACTIVATIONS:

@@ -12,7 +12,7 @@ import re
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import torch
 from torch import Tensor
@@ -85,7 +85,7 @@ def write_hypernetwork_pt(
     write_pickle(path, {**pairs, **settings})
 
 
-def write_pickle(path: Path, content: Mapping[object, object]) -> None:
+def write_pickle(path: Path, content: Mapping[Any, object]) -> None:
     """Write tensors and plain values as a ``.pt`` that A1111's reader allows.
 
     Raises:
