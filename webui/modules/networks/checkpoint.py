@@ -7,7 +7,6 @@ transformers. Nothing here ever asks a network hub: shapes and weights come from
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 import torch
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
@@ -21,7 +20,14 @@ from webui.modules.networks.attention import BACKENDS, AttentionProcessor
 from webui.modules.networks.build import build_text, build_unet, build_vae
 from webui.modules.networks.fill import Part, fill
 from webui.modules.types import ModelKind, ModelRecord
-from webui.modules.weights.architecture import TEXT, VAE, Architecture, derive, derive_vae
+from webui.modules.weights.architecture import (
+    DIFFUSERS_VAE,
+    TEXT,
+    VAE,
+    Architecture,
+    derive,
+    derive_vae,
+)
 from webui.modules.weights.describe import UNET, describe
 from webui.modules.weights.diffusers_folder import (
     TEXT_FOLDER,
@@ -31,6 +37,7 @@ from webui.modules.weights.diffusers_folder import (
     our_name,
     weights_file,
 )
+from webui.modules.weights.families import DRAWABLE
 from webui.modules.weights.header import read_header
 from webui.modules.weights.keymap import unet_names, vae_names
 from webui.modules.weights.read import TensorReader, open_tensors
@@ -38,12 +45,8 @@ from webui.modules.weights.read import TensorReader, open_tensors
 Autoencoder = AutoencoderKL
 """The autoencoder as the other rooms know it."""
 
-DRAWABLE: Final = frozenset(
-    family + prediction
-    for family in ("sd1", "sd1-inpainting", "sd1-instruct")
-    for prediction in ("", "-v")
-)
-"""Families that this program draws with."""
+LATENT = 4
+"""Channels of the latents that this program draws with."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -90,7 +93,7 @@ def load_checkpoint(record: ModelRecord, device: Device) -> Checkpoint:
 
 
 def load_vae(path: Path, device: Device) -> AutoencoderKL:
-    """Read an autoencoder of a file of its own, with or without the checkpoint's prefix.
+    """Read an autoencoder of a file of its own, in the names of the LDM code or of diffusers.
 
     Raises:
         ModelFileError: If the file is missing, cut off or lacks tensors.
@@ -103,8 +106,19 @@ def load_vae(path: Path, device: Device) -> AutoencoderKL:
     except (KeyError, IndexError) as error:
         message = f"{path.name} is not a VAE: it has no tensor {error}"
         raise UnsupportedModelError(message, hint="Choose a VAE file.", value=path.name) from error
+    if shape.latent != LATENT:
+        message = f"{path.name} makes latents of {shape.latent} channels"
+        hint = f"Choose a VAE of the Stable Diffusion 1 family, which makes {LATENT}."
+        raise UnsupportedModelError(message, hint=hint, value=path.name)
+    of_diffusers = any(name.startswith(DIFFUSERS_VAE) for name in tensors)
+
+    def ours(names: Iterable[str]) -> dict[str, str]:
+        if of_diffusers:
+            return {name: our_name(name) for name in names}
+        return vae_names(names, shape)
+
     with open_tensors(path) as file:
-        part = Part(file, prefix, lambda names: vae_names(names, shape), path.name)
+        part = Part(file, prefix, ours, path.name)
         return fill(build_vae(shape), part, device.vae, device)
 
 

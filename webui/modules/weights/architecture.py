@@ -230,7 +230,9 @@ def derive_unet(tensors: Mapping[str, TensorFacts], told: Mapping[str, Any]) -> 
 def derive_vae(
     tensors: Mapping[str, TensorFacts], told: Mapping[str, Any], *, prefix: str
 ) -> VaeShape:
-    """Read the autoencoder's widths off its encoder."""
+    """Read the autoencoder's widths off its encoder; its names may be diffusers' as well."""
+    if any(name.startswith(DIFFUSERS_VAE) for name in tensors):
+        return _derive_diffusers_vae(tensors)
     levels = _count(tensors, re.escape(prefix) + r"encoder\.down\.(\d+)\.")
     widths = tuple(
         tensors[f"{prefix}encoder.down.{level}.block.0.conv2.weight"].shape[0]
@@ -243,6 +245,23 @@ def derive_vae(
         blocks=_count(tensors, re.escape(prefix) + r"encoder\.down\.0\.block\.(\d+)\."),
         latent=tensors[f"{prefix}decoder.conv_in.weight"].shape[1],
         groups=_whole(details, "norm_groups", 32),
+    )
+
+
+DIFFUSERS_VAE: Final = "encoder.down_blocks."
+"""With what names begin of an autoencoder by itself, as it lies in a diffusers folder."""
+
+
+def _derive_diffusers_vae(tensors: Mapping[str, TensorFacts]) -> VaeShape:
+    begin = re.escape(DIFFUSERS_VAE)
+    return VaeShape(
+        widths=tuple(
+            tensors[f"{DIFFUSERS_VAE}{level}.resnets.0.conv2.weight"].shape[0]
+            for level in range(_count(tensors, begin + r"(\d+)\."))
+        ),
+        blocks=_count(tensors, begin + r"0\.resnets\.(\d+)\."),
+        latent=tensors["decoder.conv_in.weight"].shape[1],
+        groups=32,
     )
 
 

@@ -14,6 +14,13 @@ from webui.modules.weights.header import TensorFacts
 UNET: Final = "model.diffusion_model."
 """Where the denoising network lies in a checkpoint of the LDM layout."""
 
+DRAWABLE: Final = frozenset(
+    family + prediction
+    for family in ("sd1", "sd1-inpainting", "sd1-instruct")
+    for prediction in ("", "-v")
+)
+"""Families that this program draws with; the others are named."""
+
 Tensors = Mapping[str, TensorFacts]
 
 CONTEXT_FAMILIES: Final = {768: "sd1", 1024: "sd2", 2048: "sdxl", 1280: "sdxl-refiner"}

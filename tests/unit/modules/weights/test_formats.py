@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 import torch
+from diffusers.models.adapter import T2IAdapter
+from diffusers.models.controlnets.controlnet import ControlNetModel
 from safetensors.torch import load_file, save_file
 
+from tests.zoo import tiny_sdxl
 from webui.modules.device import choose
 from webui.modules.errors import ModelFileError, UnsupportedModelError
 from webui.modules.networks.checkpoint import load_checkpoint, load_vae
@@ -163,6 +166,68 @@ def test_a_vae_is_read_with_its_prefix_and_without(weights: Weights, tmp_path: P
 
     assert describe(bare).kind is ModelKind.VAE
     assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_a_vae_that_diffusers_saved_is_the_same_vae(weights: Weights, tmp_path: Path) -> None:
+    inside = {name: tensor for name, tensor in weights.items() if name.startswith(VAE)}
+    save_file(inside, tmp_path / "ldm.safetensors")
+    network = load_vae(tmp_path / "ldm.safetensors", EXACT)
+    network.save_pretrained(tmp_path / "vae")
+    path = tmp_path / "vae" / "diffusion_pytorch_model.safetensors"
+
+    again = load_vae(path, EXACT).state_dict()
+
+    assert describe(path).kind is ModelKind.VAE
+    assert all(torch.equal(again[name], tensor) for name, tensor in network.state_dict().items())
+
+
+def test_a_vae_with_other_latents_is_refused_politely(tmp_path: Path) -> None:
+    shapes = {
+        "encoder.down.0.block.0.conv2.weight": (8, 8, 3, 3),
+        "decoder.conv_in.weight": (8, 16, 3, 3),
+        "decoder.mid.block_1.conv1.weight": (8, 8, 3, 3),
+    }
+    path = tmp_path / "flux-ae.safetensors"
+    save_file({name: torch.zeros(shape) for name, shape in shapes.items()}, path)
+
+    with pytest.raises(UnsupportedModelError, match="16 channels"):
+        load_vae(path, EXACT)
+
+
+def test_networks_alone_are_named_as_diffusers_saves_them(tmp_path: Path) -> None:
+    sdxl = tiny_sdxl()
+    made = {
+        "sdxl": (sdxl.unet, ModelKind.CHECKPOINT, "sd1-unet"),  # its texts are tiny, so no width
+        "control": (ControlNetModel.from_unet(sdxl.unet), ModelKind.CONTROLNET, ""),
+        "adapter": (
+            T2IAdapter(channels=[8, 8], num_res_blocks=1), ModelKind.CONTROLNET, "t2i-adapter"
+        ),
+    }  # fmt: skip
+    for name, (network, kind, family) in made.items():
+        network.save_pretrained(tmp_path / name)
+        facts = describe(tmp_path / name / "diffusion_pytorch_model.safetensors")
+        assert (facts.kind, facts.family) == (kind, family)
+
+
+def test_a_unet_alone_is_refused_by_its_name(tmp_path: Path) -> None:
+    tiny_sdxl().unet.save_pretrained(tmp_path / "unet")
+    path = tmp_path / "unet" / "diffusion_pytorch_model.safetensors"
+
+    with pytest.raises(UnsupportedModelError, match="sd1-unet"):
+        load_checkpoint(record_of(path, None), EXACT)
+
+
+def test_a_file_may_say_itself_that_it_predicts_velocity(
+    weights: Weights, tiny: ModelRecord, tmp_path: Path
+) -> None:
+    said, marked = tmp_path / "said.safetensors", tmp_path / "marked.safetensors"
+    save_file(weights, said, {"modelspec.prediction_type": "v"})
+    save_file({**weights, "v_pred": torch.zeros(0)}, marked)
+
+    for path in (said, marked):
+        loaded = load_checkpoint(record_of(path, None), EXACT)
+        assert loaded.architecture.prediction == "v"
+    assert load_checkpoint(record_of(tiny.path, None), EXACT).architecture.prediction == "epsilon"
 
 
 def test_only_checkpoints_of_the_first_family_are_drawn_with(tmp_path: Path) -> None:
