@@ -17,6 +17,7 @@ from webui.modules.pipeline.enlarging import LATENT_MODES, PLAIN_WAYS
 from webui.modules.types import ModelKind, ModelRecord
 from webui.modules.weights.describe import Facts, describe
 from webui.services.fitting import Fitting
+from webui.services.verdicts import verdict
 from webui.settings import Folders
 
 __all__ = [
@@ -344,9 +345,7 @@ class Models:
         facts = describe(path)
         record = ModelRecord(path=path.absolute(), kind=facts.kind, name=path.name)
         words = read_sidecars(path, beside(path)).trigger_words
-        known = facts.kind is not ModelKind.UNKNOWN
-        family = f" of the family {facts.family}" if facts.family else ""
-        place = {rule.kind: rule.folder for rule in FOLDERS}.get(facts.kind)
+        said, hint = verdict(path, facts)
         return Inspection(
             path=str(path),
             kind=facts.kind,
@@ -354,10 +353,8 @@ class Models:
             format=facts.format,
             sha256=self._index.hashed(record).sha256,
             trigger_words=tuple(word for part in words.split(",") if (word := part.strip())),
-            verdict=f"Kind: {facts.kind}{family}."
-            if known
-            else "A sound file of no kind that we know.",
-            hint=f"Its place is {place}." if place else "There is no folder for it here.",
+            verdict=said,
+            hint=hint,
         )
 
     def _held_against(self, found: Inspection, path: Path, checkpoint: ModelRecord) -> Inspection:
