@@ -4,6 +4,7 @@ Everything here follows from the plan's seed and the number of the step, so a tr
 after a stop sees exactly what it would have seen.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -30,7 +31,7 @@ def size_for(picture: Size, resolution: int, step: int) -> Size:
     """
     wanted = picture[0] / picture[1]
     sizes = [(resolution, resolution), *_sizes(resolution, step)]
-    return min(sizes, key=lambda size: (abs(_ratio(size) / wanted - 1), -size[0] * size[1]))
+    return min(sizes, key=lambda size: (abs(math.log(_ratio(size) / wanted)), -size[0] * size[1]))
 
 
 def _sizes(resolution: int, step: int) -> list[Size]:
@@ -40,7 +41,7 @@ def _sizes(resolution: int, step: int) -> list[Size]:
     for width in sides:
         height = int(resolution * resolution / width // step) * step
         if resolution // LONGEST_SIDE <= height <= resolution * LONGEST_SIDE:
-            found.append((width, height))
+            found += [(width, height), (height, width)]
     return found
 
 

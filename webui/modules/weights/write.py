@@ -15,8 +15,6 @@ from tempfile import mkstemp
 from typing import Any, BinaryIO, Final
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import save_file  # pyright: ignore[reportUnknownVariableType] - its types are partial
 from torch import Tensor
 
 from webui.modules.errors import StorageError
@@ -46,13 +44,15 @@ def write_safetensors(
 ) -> None:
     """Write tensors and texts as ``.safetensors``; an older file of this name is replaced at once.
 
+    Equal tensors and texts give equal bytes: the format's own library leaves the order of the texts
+    to chance.
+
     Raises:
         StorageError: If the folder is missing or read-only, or the disk is full. Nothing is left
             behind then, and an older file stays as it was.
     """
-    with written_whole(path) as unfinished:
-        whole = {key: tensor.contiguous() for key, tensor in tensors.items()}
-        save_file(whole, unfinished, dict(metadata))
+    slots = {name: Slot(tensor.dtype, tuple(tensor.shape)) for name, tensor in tensors.items()}
+    stream_safetensors(path, slots, lambda name: tensors[name], metadata)
 
 
 def stream_safetensors(
@@ -95,7 +95,7 @@ def written_whole(path: Path) -> Generator[Path]:
             _settle(Path(name), path)
         finally:
             Path(name).unlink(missing_ok=True)  # gone already if all went well
-    except (OSError, SafetensorError) as error:
+    except OSError as error:
         message = f"{path.name} cannot be written: {error}"
         hint = "Free some space or choose another folder."
         raise StorageError(message, hint=hint, value=path.name) from error
@@ -103,7 +103,7 @@ def written_whole(path: Path) -> Generator[Path]:
 
 def _header(order: list[str], slots: Mapping[str, Slot], metadata: Mapping[str, str]) -> bytes:
     """Return the length and the table of contents, padded with spaces as the format allows."""
-    table: dict[str, Any] = {"__metadata__": dict(metadata)} if metadata else {}
+    table: dict[str, Any] = {"__metadata__": dict(sorted(metadata.items()))} if metadata else {}
     start = 0
     for name in order:
         slot = slots[name]
