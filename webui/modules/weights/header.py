@@ -145,7 +145,24 @@ def _read_safetensors(path: Path, first: bytes) -> Header:
     room = size - 8 - length
     tensors = {name: _facts(path, name, entry, room) for name, entry in entries.items()}
     _check_layout(path, tensors, room)
+    if text.count(b'"data_offsets"') > len(tensors) and _says_twice(text):
+        message = f"the header of {path.name} names a tensor twice"
+        raise ModelFileError(message, hint="Download or copy the file again.", value=path.name)
     return Header(format="safetensors", tensors=tensors, metadata=metadata, values={})
+
+
+def _says_twice(text: bytes) -> bool:
+    """Tell whether a name stands twice in one place; json itself keeps the last silently."""
+    twice = False
+
+    def look(pairs: list[tuple[str, object]]) -> dict[str, object]:
+        nonlocal twice
+        once = dict(pairs)
+        twice = twice or len(once) < len(pairs)
+        return once
+
+    json.loads(text, object_pairs_hook=look)
+    return twice
 
 
 def _texts(raw: object) -> dict[str, str]:

@@ -25,7 +25,7 @@ from webui.modules.errors import ModelFileError, UnsafeModelError
 MAX_PICKLE_BYTES: Final = 64 * 1024 * 1024
 """The description of the largest real checkpoint has about 1 MB."""
 
-MAX_WORK: Final = 300_000
+MAX_WORK: Final = 200_000
 """Instructions of a description and entries that they copy; a large checkpoint needs 100,000."""
 
 MAX_LEAVES: Final = 100_000
