@@ -339,9 +339,9 @@ class Models:
             )
 
     def _inspected(self, path: Path) -> Inspection:
-        if not path.exists():
-            message = f"{path} is not there"
-            raise ModelFileError(message, hint="Check the spelling.", value=path)
+        if not _is_there(path):
+            message = f"{str(path)[:300]} is not there"
+            raise ModelFileError(message, hint="Check the spelling.", value=str(path)[:300])
         facts = describe(path)
         record = ModelRecord(path=path.absolute(), kind=facts.kind, name=path.name)
         words = read_sidecars(path, beside(path)).trigger_words
@@ -382,6 +382,13 @@ def _card(path: Path, facts: Facts) -> ModelCard:
     """Return so much of a card as tells whether a file fits."""
     record = ModelRecord(path=path, kind=facts.kind, family=facts.family, name=path.name)
     return ModelCard(record=record, layout=facts.layout)
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:
+        return False  # a name that is too long for this system, or a folder that may not be read
 
 
 def inspection_as_dict(inspection: Inspection) -> dict[str, Any]:
