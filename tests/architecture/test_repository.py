@@ -67,7 +67,9 @@ def test_the_licence_is_whole() -> None:
     assert PROJECT["project"]["license"] == "Apache-2.0"
 
 
-@pytest.mark.parametrize("folder", ["Stable-diffusion", "Lora", "hypernetworks", "VAE", "ESRGAN"])
+@pytest.mark.parametrize(
+    "folder", ["Stable-diffusion", "Lora", "hypernetworks", "VAE", "ESRGAN", "CLIP"]
+)
 def test_every_model_folder_says_what_goes_there(folder: str) -> None:
     assert len(text_of(Path("models", folder, "README.md"))) > 200
 
