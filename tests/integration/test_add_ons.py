@@ -93,13 +93,31 @@ def test_tags_can_be_told_to_do_nothing(server: httpx.Client) -> None:
         assert image.convert("RGB").tobytes() == plain
 
 
+def test_an_add_on_can_act_in_some_blocks_and_steps_only(server: httpx.Client) -> None:
+    """Two steps: what ends before the first is nothing, what acts in all is as without times."""
+    plain, _ = drawn(server, "a cat ")
+    whole, _ = drawn(server, "a cat <lora:tiny-lora:1>")
+    first, info = drawn(server, "a cat <lora:tiny-lora:0:1:stop=0.5>")
+    second, _ = drawn(server, "a cat <lora:tiny-lora:0:1:start=0.5>")
+    blocks, _ = drawn(server, "a cat <lora:tiny-lora:1:lbw=OUTALL>")
+
+    assert len({plain, whole, first, second, blocks}) == 5
+    assert "stop=0.5" in info["infotexts"][0]
+    assert info["notes"] == []
+    assert drawn(server, "a cat <lora:tiny-lora:1:start=0:stop=1:lbw=ALL>")[0] == whole
+    assert drawn(server, "a cat <lora:tiny-lora:1:lbw=NONE>")[0] == plain
+    assert drawn(server, "a cat <lora:tiny-lora:0:1:start=2>")[0] == plain
+    assert drawn(server, "a cat ")[0] == plain
+
+
 @pytest.mark.parametrize(
     ("prompt", "told"),
     [
         ("a cat <lora:nowhere:1>", "LoRA not found: nowhere"),
         ("a cat <hypernet:nowhere:1>", "Hypernetwork not found: nowhere"),
-        ("a cat <lora:strange:1>", "strange.safetensors: 1 of 1 layers are not in this checkpoint"),
-        ("a wide cat", "its vectors have 768 numbers"),
+        ("a cat <lora:strange:1>", "strange.safetensors does not fit tiny-sd1 and was left out"),
+        ("a wide cat", "vectors of [768] numbers where the text encoder has 64"),
+        ("a cat <lora:strange:1:lbw=XYZ>", "lbw=XYZ of strange was left out"),
         ("a cat <lora:tiny-lora:much>", "weight that is no number"),
     ],
 )

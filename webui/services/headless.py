@@ -15,6 +15,7 @@ from webui.library.inputs import plain
 from webui.library.saving import FinishedPicture, save
 from webui.modules.errors import StorageError
 from webui.modules.types import GenerationPlan
+from webui.services.called import with_names_here
 from webui.services.keeping import PROGRAM, saving_rules
 from webui.services.options import Options
 from webui.services.pasted import pasted
@@ -37,6 +38,7 @@ class Printed:
         infotext: Its settings as text.
         seconds: From the end of the one before, or from the beginning.
         receipt: Whether it is the picture that was given; None if none was.
+        notes: What a person should know of it.
     """
 
     path: str
@@ -44,6 +46,7 @@ class Printed:
     infotext: str
     seconds: float
     receipt: dict[str, Any] | None = None
+    notes: tuple[str, ...] = ()
 
 
 def request_from(
@@ -63,6 +66,7 @@ def request_from(
     if text_file is not None:
         text = _text_in(text_file)
         fields = replay_fields(text) if _is_picture(text_file) else pasted(text)
+        fields = with_names_here(fields, infotext.parse(text), house.models)
         return GenerationRequest(**{**fields, **said})
     name = said.get("checkpoint")
     models = house.models
@@ -115,13 +119,16 @@ def draw(
                 picture=picture, plan=plan, infotext=text, moment=datetime.now().astimezone()
             )
             path = save(finished, folder=out, rules=rules)
+            notes = tuple(dict.fromkeys((*plan.notes, *picture.notes)))
+            first = picture.index == 0
             now = time.monotonic()
             yield Printed(
                 path=str(path),
                 seed=plan.seeds[picture.index],
                 infotext=text,
                 seconds=round(now - began, 3),
-                receipt=_receipt(original, path, plan, device) if picture.index == 0 else None,
+                receipt=_receipt(original, path, plan, device, notes) if first else None,
+                notes=notes,
             )
             began = now
 
@@ -131,7 +138,11 @@ def _is_picture(path: Path) -> bool:
 
 
 def _receipt(
-    original: Path | None, drawn: Path, plan: GenerationPlan, device: DeviceSettings
+    original: Path | None,
+    drawn: Path,
+    plan: GenerationPlan,
+    device: DeviceSettings,
+    notes: tuple[str, ...],
 ) -> dict[str, Any] | None:
     if original is None or not _is_picture(original):
         return None
@@ -143,6 +154,7 @@ def _receipt(
             comparison=compare(there, drawn),
             sizes=(f"{there.width}x{there.height}", f"{plan.width}x{plan.height}"),
             lossy=lossy_format(original.read_bytes()),
+            notes=notes,
             **circumstances(device),
         )
     )

@@ -184,6 +184,23 @@ class Models:
         """
         return self._index.content_hash(record)
 
+    def called(self, name: str) -> ModelCard | None:
+        """Return the LoRA file that a prompt calls by this name; None if there is none."""
+        return self._index.calls(ModelKind.LORA).find(name)
+
+    def known_mark(self, card: ModelCard) -> str:
+        """Return the 12 digits that tell a LoRA file apart, if nothing need be read for them."""
+        named = card.metadata.get("sshs_model_hash", "")
+        return (named or self._index.known_content_hash(card.record))[:12]
+
+    def mark(self, card: ModelCard) -> str:
+        """Return the same, with the file read to its end if need be.
+
+        Raises:
+            StorageError: If it cannot be read.
+        """
+        return self.known_mark(card) or self._index.content_hash(card.record)[:12]
+
     def add_on(self, kind: ModelKind, name: str) -> ModelRecord:
         """Return the add-on that a tag means: by the alias in the file, or by the file's name.
 

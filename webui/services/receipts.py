@@ -20,6 +20,9 @@ MOST_REASONS: Final = 20
 _OWN_SENTENCES: Final = frozenset(
     {"Version", "User", "Model", "Model hash", "VAE", "VAE hash", "Prompt", "Negative prompt"}
 )
+_TELLING: Final = ("left out", "not found", "partly", "asked again")
+"""What notes say that explain a difference."""
+
 _A1111: Final = re.compile(r"v?1\.\d+")
 _LONGEST: Final = 120
 
@@ -99,6 +102,7 @@ class Drawn:
         comparison: How far the pictures are apart; None without an original.
         sizes: Width and height of the original and of what was drawn, as people write them.
         lossy: Format of the original if it changes pixels, else empty.
+        notes: What the person was told while it was drawn.
         precision: How this server computes.
         on_card: Whether a graphics card draws here.
     """
@@ -108,6 +112,7 @@ class Drawn:
     comparison: Comparison | None = None
     sizes: tuple[str, str] = ("", "")
     lossy: str = ""
+    notes: tuple[str, ...] = ()
     precision: str = "exact"
     on_card: bool = False
 
@@ -140,8 +145,8 @@ def _reasons(drawn: Drawn) -> Iterator[Reason]:
     if "start" in infotext.request_fields(there) and drawn.plan.start is None:
         yield Reason(kind="start")
     yield from _settings(there, here)
-    for note in drawn.plan.notes:
-        if "left out" in note or "not found" in note:
+    for note in dict.fromkeys((*drawn.plan.notes, *drawn.notes)):
+        if any(said in note for said in _TELLING):
             yield Reason(kind="note", here=note)
     yield from _circumstances(drawn, there)
 

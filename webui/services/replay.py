@@ -18,6 +18,7 @@ from webui.library.compare import compare, difference
 from webui.library.infotext_keys import OPTION_KEYS
 from webui.library.saving import replace_file
 from webui.modules.errors import InfotextError, PictureError, UnknownNameError, UnknownPictureError
+from webui.services.called import with_names_here
 from webui.services.extensions import Roster
 from webui.services.models import Models
 from webui.services.options import defaults
@@ -95,7 +96,8 @@ def replay_request(text: str, *, models: Models, roster: Roster) -> GenerationRe
     Raises:
         InfotextError: If there are no settings, or one has a value that it cannot have.
     """
-    fields = _here(replay_fields(text), models)
+    fields = with_names_here(replay_fields(text), infotext.parse(text), models)
+    fields = _here(fields, models)
     asked = here(fields.pop("extensions", {}), roster, models)
     return GenerationRequest(**fields, extensions=asked)
 
@@ -178,6 +180,7 @@ def receipt(studio: Studio, job_id: str, *, owner: str) -> Receipt:
             comparison=found,
             sizes=(_size(original.picture), f"{drawn.width}x{drawn.height}"),
             lossy=original.lossy,
+            notes=job.notes,
             **circumstances(studio.settings.device),
         )
     )

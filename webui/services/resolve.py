@@ -7,6 +7,7 @@ from typing import Final, cast
 
 from webui.modules.types import (
     PIXELS_PER_LATENT,
+    DecodeAgain,
     Emphasis,
     GenerationPlan,
     ModelRecord,
@@ -16,6 +17,7 @@ from webui.modules.types import (
 )
 from webui.services import limits as allowed
 from webui.services.extensions import Roster
+from webui.services.fit_notes import with_fits
 from webui.services.models import Models
 from webui.services.notes import with_notes
 from webui.services.options import Options
@@ -96,13 +98,15 @@ def resolve(
         tiling=own.flag("tiling") if request.tiling is None else request.tiling,
         token_merging=token_merging_of(request, own),
         start=start_of(request.start, own, sampling, limits) if request.start else None,
+        decode_again=_decode_again(own),
     )
     plan = with_tiles(plan, request, options=own, models=house.models, limits=limits)
     plan = _with_further_models(plan, request, own, house)
     plan = replace(plan, plain_words=request.plain_words)
     stock = Stock(roster=house.extensions, models=house.models, limits=limits)
     plan = with_extensions(plan, request.extensions, stock)
-    return with_notes(with_layers(plan, house.models, ignore_tags=request.ignore_tags))
+    plan = with_layers(plan, house.models, ignore_tags=request.ignore_tags)
+    return with_notes(with_fits(plan, house.models))
 
 
 def _with_further_models(
@@ -118,6 +122,13 @@ def _with_further_models(
         prompts=_prompts(second_texts(request), options, house),
     )
     return replace(plan, hires=hires, refiner=refiner_of(request, plan, options, house.models))
+
+
+def _decode_again(options: Options) -> DecodeAgain:
+    """Return the number format that A1111's two options name; the rarer one goes before."""
+    if options.flag("auto_vae_precision_bfloat16"):
+        return "bfloat16"
+    return "float32" if options.flag("auto_vae_precision") else ""
 
 
 def _prompts(request: GenerationRequest, options: Options, house: House) -> tuple[str, str]:

@@ -9,15 +9,9 @@ from webui.modules.errors import ModelError, UnknownNameError
 from webui.modules.text.learned import LearnedWords
 from webui.modules.text.prompt import Tag, take_tags
 from webui.modules.types import GenerationPlan, LayerUse, ModelKind
+from webui.services.layer_tags import KINDS, read_call
 from webui.services.models import Models
 from webui.services.options import Options
-
-KINDS: Final = {
-    "lora": ModelKind.LORA,
-    "lyco": ModelKind.LORA,
-    "hypernet": ModelKind.HYPERNETWORK,
-}
-"""Which kind of file a tag calls."""
 
 PICTURES: Final = frozenset({".png", ".webp"})
 """Endings of pictures that may lie among embeddings."""
@@ -39,7 +33,8 @@ def with_options(prompt: str, options: Options) -> str:
     """Return the prompt with the tags that options add to it, as A1111 writes them."""
     for option, kind in OPTIONS.items():
         name = options.text(option)
-        named = {tag.arguments[0] for tag in take_tags(prompt)[1] if tag.kind == kind}
+        tags = take_tags(prompt)[1]
+        named = {tag.arguments[0] for tag in tags if tag.kind == kind and tag.arguments}
         if name not in ("", "None") and name not in named:
             prompt += f"<{kind}:{name}:{options.number('extra_networks_default_multiplier')}>"
     return prompt
@@ -101,50 +96,36 @@ def _of_texts(
 
 
 def _of_tags(tags: Sequence[Tag], models: Models, notes: list[str]) -> Iterator[LayerUse]:
-    wrong = {KINDS[tag.kind] for tag in tags if _numbers(tag) is None}
+    calls = [(tag, read_call(tag)) for tag in tags]
+    wrong = {KINDS[tag.kind] for tag, call in calls if call is None}
     notes += [f"A tag has a weight that is no number, so no {kind} is laid on." for kind in wrong]
-    for tag in tags:
-        kind, numbers = KINDS[tag.kind], _numbers(tag)
-        if kind in wrong or numbers is None:
+    for _, call in calls:
+        if call is None or call.kind in wrong:
             continue
-        name = tag.arguments[0]
         try:
-            card = models.add_on(kind, name)
+            card = models.add_on(call.kind, call.name)
         except UnknownNameError as problem:
-            notes.append(f"{_title(kind)} not found: {name}. {problem.hint}")
+            notes.append(f"{_title(call.kind)} not found: {call.name}. {problem.hint}")
             continue
         except ModelError as problem:
-            notes.append(f"{name} was left out: {problem}")
+            notes.append(f"{call.name} was left out: {problem}")
             continue
-        text, unet, rank = numbers
+        notes += call.notes
         yield LayerUse(
             model=card,
-            name=name,
-            weight=text if kind is ModelKind.HYPERNETWORK else unet,
-            text_weight=text,
-            rank=rank,
+            name=call.name,
+            weight=call.weight,
+            text_weight=call.text_weight,
+            rank=call.rank,
             shorthash=models.shorthash(card),
+            blocks=call.blocks,
+            start=call.start,
+            stop=call.stop,
         )
 
 
 def _title(kind: ModelKind) -> str:
     return "LoRA" if kind is ModelKind.LORA else kind.value.capitalize()
-
-
-def _numbers(tag: Tag) -> tuple[float, float, int] | None:
-    """Return the weight of the text encoder and of the network, and the rank; None if unreadable.
-
-    ``<lora:name:text:network:rank>``; ``te=``, ``unet=`` and ``dyn=`` go before.
-    """
-    named = dict(tag.named)
-    try:
-        given = [float(argument) for argument in tag.arguments[1:3]]
-        text = float(named.get("te", given[0] if given else 1.0))
-        unet = float(named.get("unet", given[1] if len(given) > 1 else text))
-        rank = int(named.get("dyn", tag.arguments[3] if len(tag.arguments) > 3 else 0))  # noqa: PLR2004 - name, text, network, rank
-    except ValueError:
-        return None
-    return text, unet, rank
 
 
 def _named_embeddings(texts: Iterable[str], models: Models) -> list[ModelCard]:

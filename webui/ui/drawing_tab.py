@@ -14,6 +14,7 @@ from webui.modules.pipeline.enlarging import LATENT_MODES, PLAIN_WAYS
 from webui.modules.text.prompt import take_tags
 from webui.modules.text.tokens import CHUNK, count
 from webui.modules.types import PIXELS_PER_LATENT
+from webui.services.called import with_names_here
 from webui.services.models import Suggested
 from webui.services.requests import GenerationRequest
 from webui.services.script_requests import AblationRequest, ScriptRequest
@@ -172,7 +173,9 @@ class DrawingTab:
         """Return the updates that put a settings text into the form."""
         words = self.labels.words
         try:
-            wished = self._with_styles(infotext.request_fields(infotext.parse(text)))
+            parsed = infotext.parse(text)
+            fields = with_names_here(infotext.request_fields(parsed), parsed, self.studio.models)
+            wished = self._with_styles(fields)
             missing = self._name_checkpoints(wished)
             self._leave_out_usual_options(wished)
             updates = self.form.fill(wished)

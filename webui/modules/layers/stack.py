@@ -1,6 +1,6 @@
 """All add-ons of a job laid over a checkpoint in their order, and taken off again, exactly."""
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Collection, Generator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,7 +94,8 @@ class Wardrobe:
             worn.callback(networks.take_off)
             if contexts:
                 worn.enter_context(reading_through(checkpoint.unet, contexts))
-            fitting = _fitting(embeddings, checkpoint, notes)
+            known = {use.name for use in uses if use.told}
+            fitting = _fitting(embeddings, checkpoint, notes, known)
             if fitting:
                 table = cast("TokenTable", checkpoint.text.get_input_embeddings())
                 rows = torch.cat([embedding.vectors for embedding in fitting])
@@ -186,15 +187,21 @@ class Wardrobe:
 
 
 def _fitting(
-    embeddings: Sequence[Embedding], checkpoint: Checkpoint, notes: list[str]
+    embeddings: Sequence[Embedding],
+    checkpoint: Checkpoint,
+    notes: list[str],
+    known: Collection[str],
 ) -> list[Embedding]:
-    """Leave out embeddings that were made for a text encoder of another width."""
+    """Leave out embeddings that were made for a text encoder of another width.
+
+    Nothing is said of those of which the person knows it.
+    """
     width = checkpoint.architecture.text.width
     fitting: list[Embedding] = []
     for embedding in embeddings:
         if embedding.vectors.shape[1] == width:
             fitting.append(embedding)
-        else:
+        elif embedding.name not in known:
             notes.append(
                 f"the embedding {embedding.name} was left out: its vectors have"
                 f" {embedding.vectors.shape[1]} numbers, and this checkpoint's text encoder {width}"

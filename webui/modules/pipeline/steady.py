@@ -68,7 +68,8 @@ def _steady(work: Work, studio: Studio, is_sound: Callable[[Tensor], bool]) -> T
     own, wider = studio.device.vae, _FORMATS.get(studio.again, studio.device.vae)
     if not is_sound(found) and wider != own:
         # A copy, so that the next picture does not depend on what this one needed.
-        vae = nn.Module.to(deepcopy(studio.vae), wider)
+        vae = deepcopy(studio.vae)
+        nn.Module.to(vae, wider)
         found = work(vae, replace(studio.device, vae=wider))
         if is_sound(found):
             studio.tell(
