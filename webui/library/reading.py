@@ -40,10 +40,12 @@ def remember(seen: Seen, known: Row | None) -> Row:
         StorageError: If the file cannot be read now.
     """
     told = seen.beside_stamp
-    same = known is not None and known.stamp == seen.stamp
-    if known and same and known.beside_stamp == told:
-        return known
-    row = known if known and same else _read(seen)
+    same = known if known and known.stamp == seen.stamp else None
+    if same and same.kind and same.beside_stamp == told:
+        return same
+    row = same if same and same.kind else _read(seen)
+    if same:
+        row = row._replace(sha256=same.sha256, content_hash=same.content_hash)
     texts = read_sidecars(seen.file, seen.beside)
     said = json.dumps(asdict(texts)) if texts != NOTHING else ""
     return row._replace(beside_stamp=told, beside=said)

@@ -164,15 +164,15 @@ class Remembered:
     def get(self, path: str) -> Row | None:
         """Return what is remembered of a file.
 
-        What another version of the program read has an impossible stamp: it is read again, and
-        keeps its hashes.
+        What another version of the program read has no kind any more: it is read again, and keeps
+        its hashes.
         """
         values = self._rows.get(path)
         if values is None:
             return None
         row = Row._make(values[:-1])
         current = values[-1] == reader_version()
-        return row if current else row._replace(modified=-1, beside_stamp="")
+        return row if current else row._replace(kind="", beside_stamp="")
 
 
 def _column(name: str) -> str:

@@ -2,13 +2,19 @@
 
 import json
 import os
+import sqlite3
 import struct
+import sys
 import time
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from webui.library.index import ModelIndex
+from webui.library.looking import SETTLED_NS
 from webui.library.vae_choice import choose_vae
 from webui.modules.errors import ModelError, UnknownNameError, UnsupportedModelError
 from webui.modules.types import ModelKind
@@ -267,3 +273,146 @@ def test_two_kinds_share_a_folder_and_a_file_of_neither_is_a_problem_of_the_firs
     }  # fmt: skip
     assert set(tastes) == {"odd.safetensors"}
     assert tastes["odd.safetensors"]
+
+
+# ------------------------------------------------------------------ many files, and what changes
+
+
+class Opened:
+    """Counts the files that the program opens or looks at; an audit hook patches nothing."""
+
+    def __init__(self) -> None:
+        self.on = False
+        self.opened: list[str] = []
+        self.walked: list[str] = []
+        sys.addaudithook(self._note)
+
+    def _note(self, event: str, arguments: tuple[Any, ...]) -> None:
+        if self.on and event == "open":
+            self.opened.append(str(arguments[0]))
+        elif self.on and event == "os.scandir":
+            self.walked.append(str(arguments[0]))
+
+    @contextmanager
+    def counting(self) -> Generator["Opened"]:
+        """Count from here on."""
+        self.opened, self.walked, self.on = [], [], True
+        try:
+            yield self
+        finally:
+            self.on = False
+
+
+@pytest.fixture(scope="module")
+def watch() -> Opened:
+    return Opened()
+
+
+def models(names: list[str]) -> list[str]:
+    return [name for name in names if name.endswith((".safetensors", ".json"))]
+
+
+def test_a_library_is_opened_once_and_then_only_looked_at(folder: Path, watch: Opened) -> None:
+    """300 files in 3 folders: each is opened at first sight, by a new program none is."""
+    for number in range(300):
+        path = safetensors(folder / f"sub{number % 3}" / f"m{number}.safetensors")
+        if number % 2:
+            path.with_suffix(".json").write_text('{"activation text": "word"}')
+    folders = {ModelKind.CHECKPOINT: (folder,)}
+    ModelIndex(folder.parent / "a.sqlite3", folders).cards(ModelKind.CHECKPOINT)
+
+    with watch.counting() as told:
+        again = ModelIndex(folder.parent / "a.sqlite3", folders).cards(ModelKind.CHECKPOINT)
+
+    assert len(again) == 300
+    assert sum(card.trigger_words == "word" for card in again) == 150
+    assert models(told.opened) == []
+    assert len(told.walked) == 4  # one look at each folder
+
+
+def test_asking_again_walks_no_folder(folder: Path, watch: Opened) -> None:
+    safetensors(folder / "sub" / "a.safetensors")
+    index = ModelIndex(folder.parent / "a.sqlite3", {ModelKind.CHECKPOINT: (folder,)}, patience=60)
+    index.cards(ModelKind.CHECKPOINT)
+    time.sleep(2 * SETTLED_NS / 1e9)
+    index.cards(ModelKind.CHECKPOINT)
+
+    with watch.counting() as told:
+        index.cards(ModelKind.CHECKPOINT)
+
+    assert (told.walked, models(told.opened)) == ([], [])
+
+
+def test_only_what_changed_is_read_again(folder: Path, watch: Opened) -> None:
+    for number in range(20):
+        safetensors(folder / f"m{number}.safetensors")
+    index = ModelIndex(folder.parent / "a.sqlite3", {ModelKind.CHECKPOINT: (folder,)}, patience=0)
+    before = index.version()
+    assert index.version() == before
+
+    with watch.counting() as told:
+        safetensors(folder / "sub" / "new.safetensors")
+        (folder / "m3.json").write_text('{"notes": "mine"}')
+        told.opened.clear()
+        after = index.version()
+        found = {card.record.stem: card for card in index.cards(ModelKind.CHECKPOINT)}
+
+    assert after != before
+    assert found["m3"].notes == "mine"
+    assert {Path(name).name for name in models(told.opened)} == {"new.safetensors", "m3.json"}
+    (folder / "m3.json").write_text('{"notes": "longer than before"}')
+    (folder / "m4.safetensors").unlink()
+    found = {card.record.stem: card for card in index.cards(ModelKind.CHECKPOINT)}
+    assert found["m3"].notes == "longer than before"
+    assert "m4" not in found
+
+
+def test_a_newer_program_reads_again_and_keeps_the_hashes(folder: Path) -> None:
+    safetensors(folder / "a.safetensors")
+    database = folder.parent / "a.sqlite3"
+    folders = {ModelKind.CHECKPOINT: (folder,)}
+    sha256 = ModelIndex(database, folders).usable(ModelKind.CHECKPOINT, "a").sha256
+    with sqlite3.connect(database) as connection:
+        connection.execute("UPDATE model_files SET reader = 'older', family = 'wrong'")
+
+    (card,) = ModelIndex(database, folders).cards(ModelKind.CHECKPOINT)
+
+    assert (card.record.family, card.record.sha256) == ("sd1", sha256)
+    (same,) = ModelIndex(database, folders).cards(ModelKind.CHECKPOINT)
+    assert same == card
+
+
+def test_a_picture_beside_an_embedding_is_its_preview_and_no_embedding(tmp_path: Path) -> None:
+    safetensors(tmp_path / "e" / "style.safetensors", ("emb_params",))
+    for name in ("style.png", "style.preview.webp", "._style.safetensors"):
+        (tmp_path / "e" / name).write_bytes(b"picture")
+    index = ModelIndex(tmp_path / "a.sqlite3", {ModelKind.EMBEDDING: (tmp_path / "e",)})
+
+    (card,) = index.cards(ModelKind.EMBEDDING)
+
+    assert card.preview == tmp_path / "e" / "style.png"
+
+
+def test_a_name_that_is_no_text_and_a_pipe_stop_nothing(folder: Path) -> None:
+    safetensors(folder / "a.safetensors")
+    (folder / os.fsdecode(b"\xff.safetensors")).write_bytes(b"x")
+    os.mkfifo(folder / "pipe.safetensors")
+    (folder / "hidden.safetensors").symlink_to(folder / "nowhere")
+    index = ModelIndex(folder.parent / "a.sqlite3", {ModelKind.CHECKPOINT: (folder,)})
+
+    assert titles(index) == ["a.safetensors"]
+
+
+def test_long_texts_stay_in_the_file(tmp_path: Path) -> None:
+    path = safetensors(tmp_path / "l" / "a.safetensors", LORA_KEYS)
+    data = path.read_bytes()
+    length = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + length])
+    header["__metadata__"] = {"ss_output_name": "short", "ss_tag_frequency": "x" * 5000}
+    text = json.dumps(header).encode()
+    path.write_bytes(struct.pack("<Q", len(text)) + text + data[8 + length :])
+    index = ModelIndex(tmp_path / "a.sqlite3", {ModelKind.LORA: (tmp_path / "l",)})
+
+    (card,) = index.cards(ModelKind.LORA)
+
+    assert (dict(card.metadata), card.whole) == ({"ss_output_name": "short"}, False)
