@@ -41,13 +41,14 @@ STAMP = VENV / "atelier.json"  # written last: what is completely installed
 UNFINISHED = VENV / "unfinished"  # there while packages are being unpacked
 RUN, TEST = "requirements.lock", "requirements-test.lock"
 
-COMMANDS = ("serve", "setup", "test", "generate", "inspect", "bench")
+COMMANDS = ("serve", "setup", "test", "generate", "train", "inspect", "bench")
 USAGE = """usage: python3 launch.py [COMMAND] [flags]
 
   (no command)   serve the page and the HTTP routes on http://127.0.0.1:7860
   setup          only install; --tests installs what the tests need as well
   test           run the tests; what follows goes to pytest
   generate       draw without a page
+  train          make a file from pictures, without a page
   inspect        say what model files are
   bench          measure this machine
 

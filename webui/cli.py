@@ -1,4 +1,4 @@
-"""The command line: serve, generate, inspect and bench; flags become settings, errors become words.
+"""The command line: flags become settings, wishes become calls, errors become words.
 
 Exit codes: 0 done, 1 the job failed, 2 wrong usage. A user's mistake never ends in a traceback.
 """
@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from webui.modules.errors import SettingsError, WebuiError
+from webui.modules.types import ModelKind, StopDrawing
 from webui.settings import Settings, load, process_environment
 
-COMMANDS: Final = ("serve", "generate", "inspect", "bench")
+COMMANDS: Final = ("serve", "generate", "train", "inspect", "bench")
 
 REFUSED: Final[Mapping[str, str]] = {
     "--allow-code": "it would let anybody who reaches the page run programs on this machine",
@@ -30,6 +31,9 @@ WISH: Final = "wish "
 
 START: Final = "start "
 """Marks a flag that says something of a picture to start from."""
+
+TRAINED: Final = ("checkpoint", "embedding", "lora", "hypernetwork", "vae", "aesthetic")
+"""What can be trained."""
 
 HIRES: Final = "hires "
 """Marks a flag that says something of a second pass."""
@@ -66,7 +70,13 @@ def _carry_out(namespace: Namespace) -> int:
     if namespace.use_cpu is not None:
         said["device.device"] = "cpu"
     settings = load(said, environment=process_environment())
-    command = {"serve": _serve, "generate": _generate, "inspect": _inspect, "bench": _bench}
+    command = {
+        "serve": _serve,
+        "generate": _generate,
+        "train": _train,
+        "inspect": _inspect,
+        "bench": _bench,
+    }
     return command[namespace.command](namespace, settings)
 
 
@@ -118,6 +128,49 @@ def _generate(namespace: Namespace, settings: Settings) -> int:
     return 0
 
 
+def _train(namespace: Namespace, settings: Settings) -> int:
+    from webui import app
+    from webui.services import headless_training
+    from webui.services.training_plans import School
+    from webui.services.training_request import TrainingRequest
+
+    stock = app.inventory(settings)
+    words = ("steps", "lr", "rank", "resolution", "batch_size", "seed", "save_every")
+    spoken = headless_training.Spoken(
+        request=TrainingRequest(
+            kind=ModelKind(namespace.kind),
+            name=namespace.name,
+            data=namespace.data,
+            checkpoint=namespace.checkpoint,
+        ),
+        words={word: getattr(namespace, word) for word in words},
+        file=namespace.config,
+    )
+    folders = settings.folders
+    school = School(
+        house=stock.house,
+        options=stock.options.current(),
+        data_dir=folders.data_dir,
+        runs=folders.training,
+    )
+    request = headless_training.request_from(spoken)
+    plan = headless_training.plan_to_carry_out(request, school, resume=namespace.resume)
+    for trouble in headless_training.troubles(plan):
+        print(trouble, file=sys.stderr)
+
+    def heard(line: Mapping[str, Any]) -> None:
+        if "loss" in line:
+            _say(json.dumps(dict(line)))
+
+    try:
+        result = headless_training.train(plan, settings.device, heard)
+    except StopDrawing:
+        print("stopped before the first step", file=sys.stderr)
+        return 1
+    _say(json.dumps(dict(result)))
+    return 0
+
+
 def _inspect(namespace: Namespace, settings: Settings) -> int:
     from webui import app
 
@@ -164,6 +217,7 @@ def _parser() -> ArgumentParser:
     words = {
         "serve": "the page and the routes",
         "generate": "pictures without a server",
+        "train": "a file from pictures, without a server",
         "inspect": "what files are",
         "bench": "how fast this machine draws",
     }
@@ -177,6 +231,7 @@ def _parser() -> ArgumentParser:
             command.add_argument(flag, action="store_true", help=SUPPRESS, default=SUPPRESS)
     _add_settings(made["serve"], SERVE)
     _add_wish(made["generate"])
+    _add_training(made["train"])
     made["inspect"].add_argument("files", nargs="+", type=Path, metavar="FILE")
     made["inspect"].add_argument("--checkpoint", help="tell how much of each file fits this one")
     made["inspect"].add_argument("--json", action="store_true", help="one array, one object a file")
@@ -318,6 +373,28 @@ def _add_start(parser: ArgumentParser) -> None:
         parser.add_argument(
             flag, dest=MASK + name, action="store_true", help=meaning, default=SUPPRESS
         )
+
+
+def _add_training(parser: ArgumentParser) -> None:
+    """Add what can be said of a training; everything else stands in a settings file."""
+    parser.add_argument("kind", metavar="KIND", choices=TRAINED, help=", ".join(TRAINED))
+    folder: Mapping[str, Any] = {"type": Path, "metavar": "DIR", "required": True}
+    parser.add_argument("--data", help="pictures with same-stem .txt captions", **folder)
+    parser.add_argument("--name", required=True, help="of the file, without ending")
+    parser.add_argument("--config", type=Path, metavar="FILE.yaml", help="settings by name")
+    parser.add_argument("--checkpoint", default="", help="title, file name or hash")
+    for flag, kind, meaning in (
+        ("--steps", int, "corrections"),
+        ("--lr", str, "learning rate, or a schedule such as 5e-3:100, 1e-3"),
+        ("--rank", int, "dimensions of a LoRA, vectors of an embedding"),
+        ("--resolution", int, "side of the square, in pixels"),
+        ("--batch-size", int, "pictures that are compared together"),
+        ("--seed", int, "decides everything that is random"),
+        ("--save-every", int, "steps from one safe state to the next"),
+    ):
+        shown = "X" if kind is str else "N"
+        parser.add_argument(flag, type=kind, metavar=shown, help=meaning)
+    parser.add_argument("--resume", action="store_true", help="go on where it was stopped")
 
 
 def _spoken(namespace: Namespace, prefix: str) -> dict[str, Any]:

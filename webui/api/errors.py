@@ -14,6 +14,8 @@ STATUS: Final[Mapping[type[errors.WebuiError], int]] = {
     errors.WebuiError: 500,
     errors.RequestError: 422,
     errors.UnknownPictureError: 404,
+    errors.UnknownTrainingError: 404,
+    errors.NameTakenError: 409,
     errors.ModelError: 422,
     errors.DeviceError: 503,
     errors.StorageError: 507,

@@ -1,11 +1,14 @@
 """Carries a training out inside the worker, with sample pictures drawn as any others."""
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
+from webui.jobs import lock
+from webui.modules.errors import JobError, StorageError
 from webui.modules.training.journal import SAMPLES, Heard
 from webui.modules.training.plan import TrainingPlan
 from webui.modules.types import Step, StopDrawing, Tell
@@ -27,11 +30,41 @@ def carry_out_training(
         engine: Gives its device; its own weights are let go, so that the memory is free.
         tell: Hears of progress; ends the training by raising.
         heard: Hears every line of the log.
+
+    Raises:
+        JobError: If another process carries out the same training.
     """
+    with alone(plan):
+        return _carry_out(plan, engine, tell, heard)
+
+
+@contextmanager
+def alone(plan: TrainingPlan) -> Generator[None]:
+    """Hold the folder of a run, so that no two processes write it.
+
+    Raises:
+        JobError: If another one does.
+        StorageError: If it cannot be written to.
+    """
+    try:
+        with lock.held(plan.run):
+            yield
+    except StorageError as problem:
+        if not isinstance(problem.__cause__, BlockingIOError | PermissionError):
+            raise
+        message = f"the training {plan.name} is being carried out by another process"
+        hint = "Wait until that one has ended, or stop it."
+        raise JobError(message, hint=hint, value=plan.name) from problem
+
+
+def _carry_out(
+    plan: TrainingPlan, engine: "Engine", tell: Tell, heard: Heard
+) -> "Mapping[str, Any]":
     from webui.modules.pipeline.watching import draw_as_it_is
     from webui.modules.training.run import Desk, train
 
     engine.release()
+    plan.out.parent.mkdir(parents=True, exist_ok=True)
 
     def preview(watched: "Watched") -> Sequence[str]:
         if plan.watch.sample is None:

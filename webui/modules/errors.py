@@ -8,7 +8,9 @@
     │   ├── RangeError              a number outside its range, or not a number at all
     │   ├── LimitError              a lawful wish that is too large for this server
     │   ├── UnknownNameError        a sampler, schedule, checkpoint, VAE ... that is not there
-    │   │   └── UnknownPictureError     no such picture, or not this person's
+    │   │   ├── UnknownPictureError     no such picture, or not this person's
+    │   │   └── UnknownTrainingError    no such training or set of pictures, or not this person's
+    │   ├── NameTakenError          a file or training of this name is there already
     │   ├── UnsupportedError        a wish that this program does not fulfil
     │   ├── NothingToLeaveOutError  a comparison of add-ons without any add-on
     │   ├── PictureError            an uploaded picture that cannot be read
@@ -90,6 +92,18 @@ class UnknownPictureError(UnknownNameError):
     """There is no such picture, it belongs to somebody else, or its file is gone."""
 
     code = "request.unknown_picture"
+
+
+class UnknownTrainingError(UnknownNameError):
+    """There is no such training or set of pictures, or it belongs to somebody else."""
+
+    code = "request.unknown_training"
+
+
+class NameTakenError(RequestError):
+    """A file or a training of this name is there already."""
+
+    code = "request.name_taken"
 
 
 class UnsupportedError(RequestError):
