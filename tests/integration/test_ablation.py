@@ -9,7 +9,9 @@ import httpx
 import numpy as np
 import psutil
 import pytest
+import torch
 from PIL import Image
+from safetensors.torch import save_file
 
 from tests.integration.conftest import Program, running, until, worker_of
 from tests.tiny import add_to, furnish
@@ -20,13 +22,20 @@ WISH: dict[str, Any] = {
     "negative_prompt": "tiny_neg", "vae": "tiny-vae.safetensors",
     "width": 64, "height": 64, "seed": 1, "steps": 2, "sampler": "Euler a",
 }  # fmt: skip
+WIDTH = 64
+"""Of the tiny checkpoint's text encoder."""
+
 CHANGES = ["base", *["with"] * 5, "all", *["without"] * 5]
 KINDS = ["embedding", "embedding", "lora", "hypernetwork", "vae"]
 
 
 @pytest.fixture(scope="module")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
-    with running(add_to(furnish(tmp_path_factory.mktemp("ablation")))) as program:
+    home = add_to(furnish(tmp_path_factory.mktemp("ablation")))
+    metadata = {"atelier.kind": "aesthetic", "atelier.space": "text-pooled"}
+    mood = torch.randn(1, WIDTH, generator=torch.Generator().manual_seed(1))
+    save_file({"aesthetic": mood}, home / "models" / "VAE" / "mood.safetensors", metadata)
+    with running(home) as program:
         yield program
 
 
@@ -121,8 +130,8 @@ def test_every_single_picture_is_drawn_again_from_its_own_settings(
 def test_a_strip_whose_worker_is_killed_goes_on_in_the_middle(
     program: Program, strip: tuple[str, dict[str, Any]]
 ) -> None:
-    job = asked(program, steps=12)
-    until(lambda: len(program.job(job)["pictures"]) >= 3)
+    job = asked(program, steps=8)
+    until(lambda: len(program.job(job)["pictures"]) >= 2)
     early = program.job(job)["pictures"]
 
     worker_of(psutil.Process(program.process.pid)).kill()
@@ -134,10 +143,15 @@ def test_a_strip_whose_worker_is_killed_goes_on_in_the_middle(
     assert all(place["picture"] for place in report["places"])
 
 
-@pytest.mark.parametrize("way", ["hires", "img2img"])
-def test_a_strip_can_have_a_second_pass_or_start_from_a_picture(way: str, program: Program) -> None:
+@pytest.mark.parametrize("way", ["hires", "img2img", "aesthetic"])
+def test_a_strip_can_have_a_second_pass_a_picture_to_start_from_and_a_mood(
+    way: str, program: Program
+) -> None:
     if way == "hires":
         more: dict[str, Any] = {"hires": {"scale": 1.5, "upscaler": "Latent", "steps": 1}}
+    elif way == "aesthetic":
+        asked_for = {"embedding": "mood", "steps": 1, "learning_rate": 0.01}
+        more = {"extensions": {"aesthetic_gradients": asked_for}}
     else:
         buffer = io.BytesIO()
         Image.new("RGB", (64, 64), (200, 40, 40)).save(buffer, format="PNG")
@@ -150,8 +164,10 @@ def test_a_strip_can_have_a_second_pass_or_start_from_a_picture(way: str, progra
     job = program.http.post("/atelier/v1/sheets", json=sheet).json()["id"]
 
     places = told(program, job)["places"]
-    assert [place["kind"] for place in places] == [None, "lora", "vae", None, "lora", "vae"]
-    assert len({place["picture"] for place in places}) == 4
+    kinds = ["lora", "vae", *(["aesthetic"] if way == "aesthetic" else [])]
+    assert [place["kind"] for place in places] == [None, *kinds, None, *kinds]
+    assert len({place["picture"] for place in places}) == 2 * len(kinds)
+    assert all(place["figures"]["mean"] > 0 for place in places if place["against"])
     side = 96 if way == "hires" else 64
     assert opened(program, places[0]["url"]).size == (side, side)
 

@@ -244,9 +244,9 @@ def _without_vae(plan: GenerationPlan, _part: Part) -> GenerationPlan:
 
 def _aesthetic(plan: GenerationPlan) -> Iterator[Part]:
     for use in plan.extensions:
-        for _, record in use.models:
-            if record.kind is ModelKind.AESTHETIC:
-                yield Part(kind=ModelKind.AESTHETIC, name=record.stem, path=record.path)
+        moods = [record for _, record in use.models if record.kind is ModelKind.AESTHETIC]
+        for record in moods[:1]:
+            yield Part(kind=ModelKind.AESTHETIC, name=record.stem, path=record.path)
 
 
 def _without_aesthetic(plan: GenerationPlan, part: Part) -> GenerationPlan:

@@ -1,9 +1,10 @@
-"""The button beside "Generate" that asks what each add-on does; there while any is used."""
+"""The button below "Generate" that asks what each add-on does; there while any is used."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import gradio as gr
+from gradio.blocks import Block
 
 from webui.services.ablation_offer import has_parts
 from webui.services.requests import GenerationRequest
@@ -11,6 +12,11 @@ from webui.services.studio import Studio
 from webui.ui.drawing_form import DrawingForm
 from webui.ui.labels import Labels
 from webui.ui.plumbing import QUICK
+
+TEXTS: Final = ("prompt", "negative_prompt")
+CHOICES: Final = ("vae", "checkpoint")
+WATCHED: Final = (*TEXTS, *CHOICES, "styles")
+"""Fields of the form that can call an add-on."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -22,27 +28,21 @@ class AblationButton:
 
     def connect(self, form: DrawingForm) -> None:
         """Look again whenever something changes that can call an add-on."""
-        watched = [form.prompt, form.negative_prompt, form.styles, form.vae, form.checkpoint]
-        for component in watched:
-            component.change(self.look, watched, self.button, trigger_mode="always_last", **QUICK)
+        watched: list[Any] = [getattr(form, name) for name in WATCHED]
+        watched += [extension.on for extension in form.extensions]
 
-    def look(
-        self,
-        prompt: str | None,
-        negative: str | None,
-        styles: list[str] | None,
-        vae: str | None,
-        checkpoint: str | None,
-    ) -> Any:
-        """Show the button if there is anything to compare."""
-        wish = GenerationRequest(
-            prompt=prompt or "",
-            negative_prompt=negative or "",
-            styles=tuple(styles or ()),
-            vae=vae or None,
-            checkpoint=checkpoint or None,
-        )
-        return gr.update(visible=has_parts(self.studio, wish))
+        def look(values: dict[Block, Any]) -> Any:
+            found = {name: values[getattr(form, name)] for name in WATCHED}
+            wish = GenerationRequest(
+                **{name: found[name] or "" for name in TEXTS},
+                **{name: found[name] or None for name in CHOICES},
+                styles=tuple(found["styles"] or ()),
+                extensions={each.name: {} for each in form.extensions if values[each.on]},
+            )
+            return gr.update(visible=has_parts(self.studio, wish))
+
+        for component in watched:
+            component.change(look, {*watched}, self.button, trigger_mode="always_last", **QUICK)
 
 
 def build_ablation(labels: Labels, studio: Studio, name: str, checkpoint: str) -> AblationButton:
