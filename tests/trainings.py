@@ -72,7 +72,7 @@ def plan_of(folder: Path, kind: str = "lora", **changes: Any) -> TrainingPlan:
         name="mine",
         base=BASE,
         run=folder / "training" / kind,
-        out=folder / f"{kind}.safetensors",
+        out=folder / (f"{kind}.pt" if kind == "hypernetwork" else f"{kind}.safetensors"),
         data=DataPlan(folder=data, resolution=64, bucket_step=32, template=template),
         what=what,
         correction=CorrectionPlan(rate="1e-3"),

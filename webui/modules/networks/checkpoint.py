@@ -7,6 +7,7 @@ transformers. Nothing here ever asks a network hub: shapes and weights come from
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import torch
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
@@ -44,6 +45,9 @@ from webui.modules.weights.read import TensorReader, open_tensors
 
 Autoencoder = AutoencoderKL
 """The autoencoder as the other rooms know it."""
+
+NORM_GROUPS: Final = "atelier.norm_groups"
+"""Metadata of a VAE file: into how many groups its channels are normalised."""
 
 LATENT = 4
 """Channels of the latents that this program draws with."""
@@ -99,10 +103,14 @@ def load_vae(path: Path, device: Device) -> AutoencoderKL:
         ModelFileError: If the file is missing, cut off or lacks tensors.
         UnsupportedModelError: If it is not an autoencoder.
     """
-    tensors = read_header(path).tensors
+    header = read_header(path)
+    tensors = header.tensors
     prefix = VAE if any(name.startswith(VAE) for name in tensors) else ""
+    # Shapes cannot tell how many channels are normalised together; files of ours say it.
+    said = header.metadata.get(NORM_GROUPS, "")
+    told = {"ddconfig": {"norm_groups": int(said)}} if said.isdecimal() else {}
     try:
-        shape = derive_vae(tensors, {}, prefix=prefix)
+        shape = derive_vae(tensors, told, prefix=prefix)
     except (KeyError, IndexError) as error:
         message = f"{path.name} is not a VAE: it has no tensor {error}"
         raise UnsupportedModelError(message, hint="Choose a VAE file.", value=path.name) from error

@@ -8,13 +8,13 @@ import hashlib
 import json
 import shutil
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
 from safetensors.torch import save as as_bytes
 from torch import Tensor
 
+from webui.modules.networks.checkpoint import NORM_GROUPS
 from webui.modules.training.plan import (
     CheckpointPlan,
     EmbeddingPlan,
@@ -25,8 +25,9 @@ from webui.modules.training.plan import (
 )
 from webui.modules.types import ModelKind
 from webui.modules.weights.architecture import VAE, Architecture
-from webui.modules.weights.header import read_header
+from webui.modules.weights.header import TensorFacts, read_header
 from webui.modules.weights.keymap import ldm_vae_name
+from webui.modules.weights.pickles_out import Weights, write_embedding_pt, write_hypernetwork_pt
 from webui.modules.weights.read import open_tensors
 from webui.modules.weights.write import write_safetensors
 
@@ -67,12 +68,17 @@ def write(
             write_safetensors(path, halves, _lora_card(halves, plan, plan.what, shape, said, step))
         case EmbeddingPlan() if plan.kind is ModelKind.AESTHETIC:
             write_safetensors(path, whole, {**said, **AESTHETIC})
+        case EmbeddingPlan() if path.suffix == ".pt":
+            hashes = {"checkpoint_hash": plan.base.shorthash, "checkpoint_name": plan.base.stem}
+            vectors = whole["emb_params"]
+            write_embedding_pt(path, vectors, name=plan.name, step=step, **hashes)
         case EmbeddingPlan():
             write_safetensors(
                 path, whole, {**_modelspec(plan, shape, "/textual-inversion"), **said}
             )
         case HypernetworkPlan():
-            write_safetensors(path, whole, said)
+            networks, settings = _by_width(whole), _settings(plan, plan.what, step)
+            write_hypernetwork_pt(path, networks, settings)
         case CheckpointPlan():
             _write_checkpoint(path, whole, plan, shape, {**_modelspec(plan, shape, ""), **said})
         case VaePlan():
@@ -152,6 +158,35 @@ def _lora_card(
     return {**kohya, **hashes, **_modelspec(plan, shape, "/lora"), **said}
 
 
+def _by_width(tensors: Mapping[str, Tensor]) -> dict[int, tuple[Weights, Weights]]:
+    """Return the networks for keys and for values by width, from names ``width.0 or 1.rest``."""
+    pairs: dict[int, tuple[dict[str, Tensor], dict[str, Tensor]]] = {}
+    for name, tensor in tensors.items():
+        width, which, rest = name.split(".", 2)
+        pairs.setdefault(int(width), ({}, {}))[int(which)][rest] = tensor
+    return dict(pairs.items())
+
+
+def _settings(plan: TrainingPlan, what: HypernetworkPlan, step: int) -> dict[str, object]:
+    """Return what A1111's files say of their networks besides the tensors."""
+    dropout = list(what.dropout) or [0.0] * len(what.structure)
+    return {
+        "step": step,
+        "name": plan.name,
+        "layer_structure": list(what.structure),
+        "activation_func": what.activation,
+        "is_layer_norm": what.layer_norm,
+        "weight_initialization": what.weights,
+        "sd_checkpoint": plan.base.shorthash or None,
+        "sd_checkpoint_name": plan.base.stem,
+        "activate_output": False,
+        "use_dropout": any(dropout),
+        "dropout_structure": dropout,
+        "last_layer_dropout": False,
+        "optional_info": None,
+    }
+
+
 def _write_checkpoint(
     path: Path,
     learned: Mapping[str, Tensor],
@@ -188,13 +223,11 @@ def _write_vae(
     """Write the autoencoder with the LDM code's names, shaped as in the base."""
     half = isinstance(plan.what, VaePlan) and plan.what.half
     source = plan.vae.path if plan.vae else plan.base.path
-    shapes: Mapping[str, Any] = {}
-    with suppress(OSError):
-        shapes = {} if source.is_dir() else read_header(source).tensors
+    shapes: Mapping[str, TensorFacts] = {} if source.is_dir() else read_header(source).tensors
     tensors: dict[str, Tensor] = {}
     for ours, tensor in whole.items():
         name = ldm_vae_name(ours, shape.vae)
         told = shapes.get(VAE + name) or shapes.get(name)
         tensor = tensor.reshape(tuple(told.shape)) if told else tensor  # noqa: PLW2901 - the same numbers
         tensors[name] = tensor.half() if half else tensor
-    write_safetensors(path, tensors, said)
+    write_safetensors(path, tensors, {**said, NORM_GROUPS: str(shape.vae.groups)})

@@ -34,7 +34,7 @@ def test_a_training_that_was_paused_twice_ends_with_the_same_bytes(
     paused = in_pieces(plan_of(tmp_path / "paused", kind), 1, 3)
 
     assert whole == paused
-    assert describe(tmp_path / "whole" / f"{kind}.safetensors").kind is KINDS[kind][0]
+    assert describe(plan_of(tmp_path / "whole", kind).out).kind is KINDS[kind][0]
 
 
 @pytest.mark.parametrize("optimiser", ["Adafactor", "Lion", "Prodigy"])
@@ -95,7 +95,7 @@ def test_watching_a_training_does_not_change_it(tmp_path: Path) -> None:
     kept = sorted(
         path.name for path in (tmp_path / "watched/training/hypernetwork/steps").iterdir()
     )
-    assert kept == ["mine-000002.safetensors", "mine-000003.safetensors"]
+    assert kept == ["mine-000002.pt", "mine-000003.pt"]
 
 
 def test_a_training_that_is_stopped_keeps_what_it_has_learned(tmp_path: Path) -> None:

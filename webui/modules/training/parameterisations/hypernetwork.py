@@ -3,7 +3,7 @@
 import math
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Final, cast
+from typing import Final, cast
 
 import torch
 from torch import Tensor, nn
@@ -49,7 +49,6 @@ class Networks:
         random = chance(seed, "begin", 0).noise
         device = base.unet.device
         self._unet = base.unet
-        self.plan = plan
         self.pairs = {
             width: (
                 begun(width, plan, random).to(device),
@@ -90,22 +89,6 @@ class Networks:
     def tensors(self, finished: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return what the file holds, by the same flat names."""
         return dict(finished)
-
-    @property
-    def values(self) -> dict[str, Any]:
-        """What the file says of the networks besides their tensors."""
-        dropout = list(self.plan.dropout)
-        return {
-            "layer_structure": list(self.plan.structure),
-            "activation_func": self.plan.activation,
-            "is_layer_norm": self.plan.layer_norm,
-            "weight_initialization": self.plan.weights,
-            "activate_output": False,
-            "use_dropout": any(dropout),
-            "dropout_structure": dropout or [0.0] * len(self.plan.structure),
-            "last_layer_dropout": bool(dropout and dropout[-1]),
-            "optional_info": None,
-        }
 
 
 def begun(width: int, plan: HypernetworkPlan, random: torch.Generator) -> nn.Sequential:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from webui.modules.errors import UnsupportedError
+from webui.modules.layers.blocks import block_of, factor_of
 from webui.modules.layers.deltas import delta
 from webui.modules.networks.checkpoint import Checkpoint
 from webui.modules.text.learned import LearnedWords
@@ -135,7 +136,7 @@ class LoraFamily:
         if name.startswith("lora_te"):
             return text_rate
         block = self._blocks[name.partition(".")[0]]
-        return dict(self._plan.blocks).get(block, 1.0)
+        return factor_of(self._plan.blocks, block)
 
     @property
     def changes_text(self) -> bool:
@@ -170,15 +171,6 @@ def kohya_name(network: str, path: str) -> str:
     if network == "unet":
         return f"lora_unet_{flat}"
     return f"lora_te_text_model_{flat.removeprefix('text_model_')}"
-
-
-def block_of(ldm: str) -> str:
-    """Return the block, such as ``IN04``, ``M00`` or ``OUT11``, of a layer with an LDM name."""
-    head, number, *_ = f"{ldm}.0".split(".")
-    names = {"input_blocks": "IN", "output_blocks": "OUT"}
-    if head in names:
-        return f"{names[head]}{int(number):02d}"
-    return "M00" if head == "middle_block" else "BASE"
 
 
 def _modules(network: nn.Module) -> Iterator[tuple[str, nn.Module]]:
