@@ -213,7 +213,7 @@ def _aesthetic(header: Header) -> str | None:
     one = len(facts.shape) in _VECTORS and facts.shape[:-1] in ((), (1,))
     told = f"{header.metadata.get(MARK, '')} {header.metadata.get('modelspec.architecture', '')}"
     if one and facts.dtype.startswith(_FLOATS) and (name in _AESTHETIC or AESTHETIC in told):
-        return _text_family(header)
+        return TEXT_FAMILIES.get(facts.shape[-1], "")
     return None
 
 
@@ -225,11 +225,15 @@ def _bare_vectors(header: Header) -> str | None:
     """Take a few vectors under some other name for an embedding, as A1111 does."""
     shapes = [facts.shape for facts in header.tensors.values()]
     vectors = len(shapes) == 1 and len(shapes[0]) in _VECTORS and shapes[0][-1] >= _NARROWEST
-    return _text_family(header) if vectors else None
+    few = vectors and (len(shapes[0]) == 1 or shapes[0][0] <= _MOST_VECTORS)
+    return _text_family(header) if few else None
 
 
 _NARROWEST: Final = 16
 """No text encoder has shorter vectors."""
+
+_MOST_VECTORS: Final = 75
+"""No prompt holds more; a larger matrix is some network's."""
 
 _LOOKS: Final[tuple[tuple[ModelKind, Callable[[Header], str | None]], ...]] = (
     (ModelKind.CONTROLNET, _controlnet),

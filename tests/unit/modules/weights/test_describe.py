@@ -128,6 +128,8 @@ FILES: Final[tuple[tuple[ModelKind, str, dict[str, tuple[int, ...]]], ...]] = (
     (ModelKind.EMBEDDING, "sd1", {"anything": (3, 768)}),
     (ModelKind.AESTHETIC, "sd1", {"aesthetic": (1, 768)}),
     (ModelKind.AESTHETIC, "sd1", {"emb": (768,)}),
+    (ModelKind.AESTHETIC, "sd1", {"aesthetic": (1, 768), "projection": (768, 768)}),
+    (ModelKind.UNKNOWN, "", {"text_projection.weight": (768, 768)}),
     (ModelKind.EMBEDDING, "sd1", {"emb": (3, 768)}),
     (ModelKind.HYPERNETWORK, "", {"320.0.linear.0.weight": (8, 8)}),
     (ModelKind.HYPERNETWORK, "sd1", {"768.0.linear.0.weight": (8, 8), "320.1.linear1.bias": (8,)}),

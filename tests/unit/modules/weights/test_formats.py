@@ -230,10 +230,20 @@ def test_a_file_may_say_itself_that_it_predicts_velocity(
     assert load_checkpoint(record_of(tiny.path, None), EXACT).architecture.prediction == "epsilon"
 
 
-def test_only_checkpoints_of_the_first_family_are_drawn_with(tmp_path: Path) -> None:
-    path = tmp_path / "sd2.safetensors"
-    names = ("model.diffusion_model.out.2.weight", "cond_stage_model.model.ln_final.weight")
-    save_file({name: torch.zeros(1) for name in names}, path)
+NOT_DRAWN: Final = {
+    "sd2": ("model.diffusion_model.out.2.weight", "cond_stage_model.model.ln_final.weight"),
+    "sdxl": ("model.diffusion_model.out.2.weight", "conditioner.embedders.1.model.ln_final.weight"),
+    "sd3": ("model.diffusion_model.joint_blocks.0.x_block.attn.qkv.weight",),
+    "flux": ("double_blocks.0.img_attn.qkv.weight",),
+}
 
-    with pytest.raises(UnsupportedModelError, match="sd2"):
+
+@pytest.mark.parametrize("family", NOT_DRAWN)
+def test_only_checkpoints_of_the_first_family_are_drawn_with(family: str, tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    save_file({name: torch.zeros(1) for name in NOT_DRAWN[family]}, path)
+
+    with pytest.raises(UnsupportedModelError, match=family) as refused:
         load_checkpoint(record_of(path, None), EXACT)
+
+    assert "Stable Diffusion 1" in refused.value.hint
