@@ -101,6 +101,8 @@ class DrawingTab:
         self.offer.click(self.take_offer, form.checkpoint, [*filled, self.offer], **QUICK)
         self.styles.connect(form.prompt, form.negative_prompt, self.notice)
         self.add_ons.connect(form.prompt, form.checkpoint, self.notice)
+        for extension in form.extensions:
+            extension.connect(self.studio)
         self._connect_size()
         self._connect_hires()
         self.random_seed.click(None, None, form.seed, js="() => -1", **QUICK)

@@ -1,6 +1,6 @@
 """Sections that extensions add to the drawing forms, laid out from what they say can be set."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ from webui.modules.errors import RangeError
 from webui.services.studio import Studio
 from webui.ui.drawing_fields import slider
 from webui.ui.labels import Labels
-from webui.ui.plumbing import plain_html
+from webui.ui.plumbing import QUICK, plain_html
 from webui.ui.sections import Updates, check_numbers
 from webui.ui.switched import switched
 
@@ -66,6 +66,12 @@ class ExtensionFields:
             part: gr.update(value=found[setting.name]) for setting, part in self._pairs()
         }
         return {**filled, self.on: gr.update(value=True), self.place: gr.update(visible=True)}
+
+    def connect(self, studio: Studio) -> None:
+        """Say what happens when it is switched on: the first file is chosen if none is."""
+        for setting, part in self._pairs():
+            if setting.kind:
+                self.on.change(_first_of(setting, studio), part, part, **QUICK)
 
     def offered(self) -> list[Block]:
         """Return everything that offers files, and the section itself."""
@@ -125,6 +131,13 @@ def file_names(setting: Setting, studio: Studio) -> list[str]:
     """Return the sound files that a setting can name."""
     cards = studio.models.add_ons(setting.kind) if setting.kind else []
     return [card.record.stem for card in cards if card.problem is None]
+
+
+def _first_of(setting: Setting, studio: Studio) -> Callable[[str | None], str | None]:
+    def choose(chosen: str | None) -> str | None:
+        return chosen or next(iter(file_names(setting, studio)), None)
+
+    return choose
 
 
 def _build(
