@@ -157,7 +157,8 @@ def strip(told: Mapping[str, Any]) -> Figures:
 def _random_add_ons(folder: Path) -> Iterator[LayerUse]:
     """Write an embedding and a LoRA for the starter's widths, and yield how they are used."""
     import torch
-    from safetensors.torch import save_file
+
+    from webui.modules.weights.write import write_safetensors
 
     layer = "lora_unet_mid_block_attentions_0_transformer_blocks_0_attn2_to_k"
     files = {
@@ -172,7 +173,7 @@ def _random_add_ons(folder: Path) -> Iterator[LayerUse]:
     }
     for name, (kind, tensors) in files.items():
         path = folder / f"{name}.safetensors"
-        save_file(tensors, path)
+        write_safetensors(path, tensors, {})
         yield LayerUse(model=replace(_record(path), kind=kind, family=""), name=name)
 
 

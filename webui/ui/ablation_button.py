@@ -1,7 +1,7 @@
 """The button below "Generate" that asks what each add-on does; there while any is used."""
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import gradio as gr
 from gradio.blocks import Block
@@ -13,11 +13,6 @@ from webui.ui.drawing_form import DrawingForm
 from webui.ui.labels import Labels
 from webui.ui.plumbing import QUICK
 
-TEXTS: Final = ("prompt", "negative_prompt")
-CHOICES: Final = ("vae", "checkpoint")
-WATCHED: Final = (*TEXTS, *CHOICES, "styles")
-"""Fields of the form that can call an add-on."""
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AblationButton:
@@ -28,15 +23,17 @@ class AblationButton:
 
     def connect(self, form: DrawingForm) -> None:
         """Look again whenever something changes that can call an add-on."""
-        watched: list[Any] = [getattr(form, name) for name in WATCHED]
+        watched: list[Any] = [form.prompt, form.negative_prompt, form.styles]
+        watched += [form.vae, form.checkpoint]
         watched += [extension.on for extension in form.extensions]
 
         def look(values: dict[Block, Any]) -> Any:
-            found = {name: values[getattr(form, name)] for name in WATCHED}
             wish = GenerationRequest(
-                **{name: found[name] or "" for name in TEXTS},
-                **{name: found[name] or None for name in CHOICES},
-                styles=tuple(found["styles"] or ()),
+                prompt=values[form.prompt] or "",
+                negative_prompt=values[form.negative_prompt] or "",
+                styles=tuple(values[form.styles] or ()),
+                vae=values[form.vae] or None,
+                checkpoint=values[form.checkpoint] or None,
                 extensions={each.name: {} for each in form.extensions if values[each.on]},
             )
             return gr.update(visible=has_parts(self.studio, wish))
