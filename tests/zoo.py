@@ -25,8 +25,8 @@ WORDS: Final = 64
 class Trio:
     """A U-Net and the text encoders that go with it; SD1 has one."""
 
-    unet: nn.Module
-    text: nn.Module
+    unet: UNet2DConditionModel
+    text: CLIPTextModel
     second: nn.Module | None = None
 
 

@@ -196,7 +196,7 @@ def test_a_vae_with_other_latents_is_refused_politely(tmp_path: Path) -> None:
 
 def test_networks_alone_are_named_as_diffusers_saves_them(tmp_path: Path) -> None:
     sdxl = tiny_sdxl()
-    made = {
+    made: dict[str, tuple[Any, ModelKind, str]] = {
         "sdxl": (sdxl.unet, ModelKind.CHECKPOINT, "sd1-unet"),  # its texts are tiny, so no width
         "control": (ControlNetModel.from_unet(sdxl.unet), ModelKind.CONTROLNET, ""),
         "adapter": (
