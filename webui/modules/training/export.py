@@ -64,8 +64,10 @@ def write(
     whole = {name: tensor.detach().cpu() for name, tensor in tensors.items()}
     match plan.what:
         case LoraPlan():
-            halves = {name: tensor.half() for name, tensor in whole.items()}
-            write_safetensors(path, halves, _lora_card(halves, plan, plan.what, shape, said, step))
+            # The other methods are computed in the file's own number format, by A1111 and by us.
+            stored = {name: each.half() for name, each in whole.items()}
+            stored = stored if plan.what.method == "lora" else whole
+            write_safetensors(path, stored, _lora_card(stored, plan, plan.what, shape, said, step))
         case EmbeddingPlan() if plan.kind is ModelKind.AESTHETIC:
             write_safetensors(path, whole, {**said, **AESTHETIC})
         case EmbeddingPlan() if path.suffix == ".pt":

@@ -18,6 +18,9 @@ from webui.modules.training.plan import DataPlan
 ENDINGS: Final = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif")
 """Files that are taken for pictures."""
 
+FORMATS: Final = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "AVIF")
+"""What such a file may be inside: readers that start no other program."""
+
 MASK: Final = ".mask"
 """``NAME.mask.png`` beside ``NAME.jpg`` says where it counts."""
 
@@ -181,7 +184,7 @@ def _opened(path: Path) -> Image.Image:
         PictureError: If it cannot be read to its end.
     """
     try:
-        with Image.open(path) as file:
+        with Image.open(path, formats=FORMATS) as file:
             if file.width * file.height > MOST_PIXELS:
                 message = f"{path.name} has {file.width * file.height} pixels, which is too many"
                 raise PictureError(message, hint="Make it smaller.", value=path.name)

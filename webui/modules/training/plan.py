@@ -294,3 +294,22 @@ class TrainingPlan:
     def group(self) -> int:
         """Pictures that go into one correction."""
         return self.batch_size * self.correction.accumulate
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MeasurePlan:
+    """A few real steps of a training, to know how long the whole of it will take.
+
+    Attributes:
+        plan: The training.
+        place: A folder that is made for this and removed.
+        file: Where what is measured is kept, by key.
+        key: Tells what decides about the speed.
+    """
+
+    YIELDS: ClassVar[bool] = False
+
+    plan: TrainingPlan
+    place: Path
+    file: Path
+    key: str

@@ -12,6 +12,7 @@ import torch
 
 from tests.trainings import BASE, carry_out, plan_of
 from webui.modules.device import choose
+from webui.modules.errors import UnsupportedModelError
 from webui.modules.layers.embedding import read_embedding
 from webui.modules.layers.hypernetwork import read_hypernetwork
 from webui.modules.networks.checkpoint import load_checkpoint, load_vae
@@ -20,6 +21,7 @@ from webui.modules.types import ModelKind
 from webui.modules.weights.describe import describe
 from webui.modules.weights.header import read_header
 from webui.modules.weights.read import open_tensors
+from webui.modules.weights.write import write_safetensors
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -109,3 +111,13 @@ def test_an_aesthetic_embedding_tells_in_which_space_it_lies(tmp_path: Path) -> 
 
     assert tuple(header.tensors["aesthetic"].shape) == (1, 128)
     assert header.metadata["atelier.space"] == "text-pooled"
+
+
+def test_a_vae_that_does_not_say_how_it_is_normalised_is_refused_in_words(tmp_path: Path) -> None:
+    with open_tensors(BASE.path) as file:
+        names = [name for name in file.names() if name.startswith("first_stage_model.")]
+        tensors = {name.removeprefix("first_stage_model."): file.read(name) for name in names}
+    write_safetensors(tmp_path / "small.safetensors", tensors, {})
+
+    with pytest.raises(UnsupportedModelError, match="16 channels, which are no 32 equal groups"):
+        load_vae(tmp_path / "small.safetensors", choose("cpu", "exact"))
