@@ -17,6 +17,7 @@ from webui.modules.layers.blocks import BASE, Blocks, block_of, factor_of
 from webui.modules.layers.deltas import Parts, delta, method_of
 from webui.modules.layers.names import Layer, layer_table
 from webui.modules.layers.peft import in_our_words, read_configs
+from webui.modules.layers.room import HasRoom, is_ample
 from webui.modules.layers.worn import LayerChange, Worn
 from webui.modules.weights.architecture import UNetShape
 from webui.modules.weights.keymap import ldm_unet_name
@@ -105,14 +106,29 @@ class Networks:
     """The networks of a checkpoint as the files of the LoRA family see them."""
 
     def __init__(
-        self, unet: nn.Module, text: nn.Module, shape: UNetShape, second: nn.Module | None = None
+        self,
+        unet: nn.Module,
+        text: nn.Module,
+        shape: UNetShape,
+        second: nn.Module | None = None,
+        *,
+        has_room: HasRoom = is_ample,
     ) -> None:
+        """Take the networks.
+
+        Args:
+            unet: The denoising network.
+            text: The text encoder.
+            shape: Of the denoising network.
+            second: SDXL's second text encoder.
+            has_room: Tells whether changed weights may be kept for the next time.
+        """
         self._networks = {"unet": unet, "text": text}
         self._shape = shape
         if second is not None:
             self._networks["text2"] = second
         seconds = [] if second is None else _layers(second)
-        self._worn = {name: Worn(network) for name, network in self._networks.items()}
+        self._worn = {name: Worn(network, has_room) for name, network in self._networks.items()}
         self._table = layer_table(_layers(unet), _layers(text), shape, seconds)
 
     def find(self, name: str) -> Layer | None:
@@ -133,6 +149,10 @@ class Networks:
         except ModelFileError:
             return False
         return True
+
+    def layer(self, layer: Layer) -> nn.Module:
+        """Return a layer itself."""
+        return self._networks[layer.network].get_submodule(layer.path)
 
     def parameter(self, layer: Layer, leaf: str = "weight") -> nn.Parameter:
         """Return the weight or the bias of a layer."""

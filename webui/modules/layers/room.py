@@ -5,7 +5,7 @@ So the pages are large where the system has large ones, and the piece is kept fo
 """
 
 import mmap
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 import psutil
@@ -14,6 +14,10 @@ from torch import Tensor
 
 _ALIGNED: Final = 64
 """Bytes; the width of a cache line and of the widest vector instructions."""
+
+
+HasRoom = Callable[[torch.device, int], bool]
+"""Tells whether a device has memory to spare if so many bytes more are taken."""
 
 
 class Room:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from webui.modules.errors import ModelFileError
 from webui.modules.layers.deltas import Parts, delta, first_dimensions, method_of, scale_of
-from webui.modules.layers.room import Room, is_ample, size_of
+from webui.modules.layers.room import HasRoom, Room, is_ample, size_of
 
 KEPT: Final = 2
 """So many sets of changed weights are kept for a network; more would be much memory."""
@@ -79,9 +79,11 @@ class Worn:
 
     Attributes:
         network: The network; while it wears nothing its weights are its own, bit for bit.
+        has_room: Tells whether a device has memory to spare if so many bytes more are taken.
     """
 
     network: nn.Module
+    has_room: HasRoom = is_ample
     _own: dict[str, Tensor] = field(default_factory=dict[str, Tensor])
     _sets: dict[Key, _Set] = field(default_factory=dict[Key, _Set])
     _now: Key = ()
@@ -110,7 +112,7 @@ class Worn:
     def spare(self, *, everything: bool = False) -> None:
         """Let go of what is kept but not worn, if memory is short or all of it is to go."""
         device = next(self.network.parameters()).device
-        if everything or not is_ample(device):
+        if everything or not self.has_room(device, 0):
             self._sets = {key: kept for key, kept in self._sets.items() if key == self._now}
 
     def _put_back(self) -> None:
@@ -154,7 +156,7 @@ class Worn:
     def _room(self, own: Mapping[str, Tensor]) -> Room:
         """Return memory for changed weights: that of the oldest set if no more is to be taken."""
         size, device = size_of(own.values()), next(iter(own.values())).device
-        if self._sets and (len(self._sets) >= KEPT or not is_ample(device, size)):
+        if self._sets and (len(self._sets) >= KEPT or not self.has_room(device, size)):
             oldest = self._sets.pop(next(iter(self._sets)))
             if oldest.room.size >= size:
                 return oldest.room
