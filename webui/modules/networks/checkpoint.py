@@ -26,6 +26,7 @@ from webui.modules.weights.architecture import (
     TEXT,
     VAE,
     Architecture,
+    VaeShape,
     derive,
     derive_vae,
 )
@@ -118,6 +119,7 @@ def load_vae(path: Path, device: Device) -> AutoencoderKL:
         message = f"{path.name} makes latents of {shape.latent} channels"
         hint = f"Choose a VAE of the Stable Diffusion 1 family, which makes {LATENT}."
         raise UnsupportedModelError(message, hint=hint, value=path.name)
+    _check_groups(shape, path)
     of_diffusers = any(name.startswith(DIFFUSERS_VAE) for name in tensors)
 
     def ours(names: Iterable[str]) -> dict[str, str]:
@@ -128,6 +130,14 @@ def load_vae(path: Path, device: Device) -> AutoencoderKL:
     with open_tensors(path) as file:
         part = Part(file, prefix, ours, path.name)
         return fill(build_vae(shape), part, device.vae, device)
+
+
+def _check_groups(shape: VaeShape, path: Path) -> None:
+    uneven = [width for width in shape.widths if width % shape.groups]
+    if uneven:
+        message = f"{path.name} has {uneven[0]} channels, which are no {shape.groups} equal groups"
+        hint = "It may be a part of a checkpoint that says so in its yaml; use it from there."
+        raise UnsupportedModelError(message, hint=hint, value=path.name)
 
 
 def _load_file(record: ModelRecord, device: Device) -> Checkpoint:
