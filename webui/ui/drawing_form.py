@@ -148,8 +148,9 @@ class DrawingForm:
         updates |= self.refiner.fill(sections["refiner"])
         if self.hires:
             updates |= self.hires.fill(sections["hires"])
+        added: Mapping[str, Any] = sections["extensions"] or {}
         for extension in self.extensions:
-            updates |= extension.fill((sections["extensions"] or {}).get(extension.name))
+            updates |= extension.fill(added.get(extension.name))
         if self.start:
             options |= unseen_options(sections["start"])
             updates |= self.start.fill(sections["start"])

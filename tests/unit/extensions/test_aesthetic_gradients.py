@@ -20,11 +20,12 @@ from webui.modules.networks.checkpoint import Checkpoint
 from webui.modules.networks.predict import TextPredictor
 from webui.modules.networks.text_copy import TrainableText
 from webui.modules.pipeline.engine import Engine
+from webui.modules.pipeline.memory import TEXTS, Memory, mark_of
 from webui.modules.pipeline.reworking import Reworking
 from webui.modules.text.encode import TextEncoder
 from webui.modules.text.learned import LearnedWords
 from webui.modules.text.prompt import Clock
-from webui.modules.types import ExtensionUse, ModelKind, ModelRecord, TextRules
+from webui.modules.types import ExtensionUse, ModelKind, ModelRecord, SettingValue, TextRules
 
 WIDTH = 64
 """Of the tiny checkpoint's text encoder."""
@@ -48,7 +49,7 @@ def direction(seed: int, width: int = WIDTH) -> Tensor:
     return torch.randn(1, width, generator=torch.Generator().manual_seed(seed))
 
 
-def use_of(path: Path, **settings: object) -> ExtensionUse:
+def use_of(path: Path, **settings: SettingValue) -> ExtensionUse:
     usual = {each.name: each.value for each in aesthetic_gradients.section().settings}
     record = ModelRecord(path=path, kind=ModelKind.AESTHETIC, name=path.name)
     return ExtensionUse(
@@ -75,7 +76,8 @@ def encoder(
     rules: TextRules | None = None,
     learned: LearnedWords | None = None,
 ) -> TextEncoder:
-    rework = Reworking(Directly(), uses).of(checkpoint, engine.device)
+    mark = mark_of(checkpoint, ())
+    rework = Reworking(Directly(), uses).of(checkpoint, engine.device, mark, Memory(0))
     layer = TextPredictor(checkpoint, engine.device)
     return TextEncoder(layer, rules or TextRules(), learned or LearnedWords(), rework)
 
@@ -132,6 +134,26 @@ def test_the_same_wish_gives_the_same_numbers_alone_and_beside_others(engine, ch
 
     assert torch.equal(alone, wanted(asked, "a cat"))
     assert torch.equal(alone, together)
+
+
+def test_a_chunk_is_trained_once_unless_something_is_to_be_told(engine, checkpoint, mood):
+    asked: list[str] = []
+
+    class Counting(Directly):
+        def __call__(self, use: ExtensionUse, chunk: TextChunk) -> Reworked:
+            asked.append(use.name)
+            return replace(super().__call__(use, chunk), notes=notes)
+
+    texts, mark = Memory(TEXTS), mark_of(checkpoint, ())
+    layer = TextPredictor(checkpoint, engine.device)
+    for notes in ((), (), ("look",), ("look",)):
+        use = use_of(mood, text="".join(notes))
+        reworking = Reworking(Counting(), [use])
+        rework = reworking.of(checkpoint, engine.device, mark, texts)
+        wanted(TextEncoder(layer, TextRules(), LearnedWords(), rework), "a cat")
+        assert reworking.notes == notes
+
+    assert len(asked) == 3
 
 
 def test_only_prompts_are_drawn_towards_it_and_empty_ones_stay(engine, checkpoint, mood):

@@ -3,6 +3,7 @@
 from importlib.metadata import entry_points
 from pathlib import Path
 from textwrap import dedent
+from typing import NoReturn
 
 import pytest
 import torch
@@ -54,7 +55,7 @@ def installed(site: Path, module: str, text: str, name: str = "mine") -> Extensi
 
 
 def chunk() -> TextChunk:
-    def nothing(*_: object) -> object:
+    def nothing(*_: object) -> NoReturn:
         raise AssertionError
 
     return TextChunk(

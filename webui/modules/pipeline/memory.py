@@ -16,7 +16,7 @@ from torch import Tensor
 from webui.modules.networks.checkpoint import Checkpoint
 from webui.modules.text.encode import Layer
 from webui.modules.text.learned import VOCABULARY
-from webui.modules.types import GenerationPlan, LayerUse, ModelKind
+from webui.modules.types import GenerationPlan, LayerUse, ModelKind, ModelRecord
 
 TEXTS: Final = 64 * 2**20
 """Bytes of encoded texts that are kept: about 280 prompts of one chunk."""
@@ -95,7 +95,7 @@ def nothing_kept() -> Memory:
 
 def mark_of(checkpoint: Checkpoint, layers: Sequence[LayerUse]) -> Mark:
     """Return the mark of a checkpoint that wears add-ons; a file that changes is another one."""
-    stamped = tuple((use, _stamp(use)) for use in layers)
+    stamped = tuple((use, stamp(use.model)) for use in layers)
     record = checkpoint.record
     return Mark(
         encoder=(record, tuple(each for each in stamped if _changes_text(each[0]))),
@@ -112,9 +112,10 @@ def _changes_text(use: LayerUse) -> bool:
     return use.model.kind is ModelKind.LORA and use.text_weight != 0
 
 
-def _stamp(use: LayerUse) -> int:
+def stamp(record: ModelRecord) -> int:
+    """Return when a file was changed; 0 if it is not there."""
     try:
-        return use.model.path.stat().st_mtime_ns
+        return record.path.stat().st_mtime_ns
     except OSError:
         return 0
 
@@ -129,8 +130,7 @@ def remembering(layer: Layer, mark: Mark, texts: Memory) -> Layer:
     """
 
     def remembered(tokens: Tensor, skip: int) -> Tensor:
-        words = mark.words if bool((tokens >= VOCABULARY).any()) else ()
-        key = (mark.encoder, words, skip, tuple(tokens.shape), tokens.cpu().numpy().tobytes())
+        key = key_of(mark, tokens, skip)
         known = texts.get(key)
         if known is None:
             known = layer(tokens, skip)
@@ -138,6 +138,12 @@ def remembering(layer: Layer, mark: Mark, texts: Memory) -> Layer:
         return known
 
     return remembered
+
+
+def key_of(mark: Mark, tokens: Tensor, skip: int) -> Hashable:
+    """Return all that what a text encoder says of tokens depends on."""
+    words = mark.words if bool((tokens >= VOCABULARY).any()) else ()
+    return (mark.encoder, words, skip, tuple(tokens.shape), tokens.cpu().numpy().tobytes())
 
 
 def way_of(plan: GenerationPlan, which: slice, mark: Mark, walk: SharedWalk) -> Hashable:

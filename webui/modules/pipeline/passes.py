@@ -250,7 +250,7 @@ class Pass:
             remembering(TextPredictor(checkpoint, device), studio.mark, studio.texts),
             self.plan.text,
             studio.laid.words,
-            studio.reworking.of(checkpoint, device),
+            studio.reworking.of(checkpoint, device, studio.mark, studio.texts),
         )
         conditioning = encoder.condition(
             [take_tags(prompt)[0] for prompt in self.prompts],

@@ -9,6 +9,7 @@ from webui.modules.conditioning import Reworked, Steps, TextChunk
 from webui.modules.device import Device
 from webui.modules.networks.checkpoint import Checkpoint
 from webui.modules.networks.text_copy import TrainableText
+from webui.modules.pipeline.memory import NOWHERE, Mark, Memory, key_of, stamp
 from webui.modules.text.chunks import chunks
 from webui.modules.text.encode import Rework
 from webui.modules.types import ExtensionUse, ModelRecord, TextRules
@@ -46,12 +47,36 @@ class Reworking:
         """What the person should know, each once."""
         return tuple(self._notes)
 
-    def of(self, checkpoint: Checkpoint, device: Device) -> Rework | None:
-        """Return the steps over a checkpoint's text encoder; None if there are none."""
+    def of(
+        self, checkpoint: Checkpoint, device: Device, mark: Mark, texts: Memory
+    ) -> Rework | None:
+        """Return the steps over a checkpoint's text encoder; None if there are none.
+
+        What was said without a note is remembered: training takes seconds for each chunk, and
+        every batch and pass asks the same again.
+
+        Args:
+            checkpoint: Whose text encoder.
+            device: Where it computes.
+            mark: What it wears now.
+            texts: What has been said before.
+        """
         if not self._uses:
             return None
+        stamped = tuple(
+            (use, tuple(stamp(record) for _, record in use.models)) for use in self._uses
+        )
 
         def rework(tokens: Tensor, states: Tensor, skip: int) -> Tensor:
+            key = (stamped, key_of(mark, tokens, skip))
+            known = texts.get(key)
+            if known is None:
+                known, silent = reworked(tokens, states, skip)
+                texts.put(key if silent else NOWHERE, known)
+            return known
+
+        def reworked(tokens: Tensor, states: Tensor, skip: int) -> tuple[Tensor, bool]:
+            silent = True
             # Steps train: what they are given must be plain tensors, wherever the caller stands.
             with torch.inference_mode(mode=False):
                 said = states.clone()
@@ -59,8 +84,9 @@ class Reworking:
                     chunk = _chunk(use, checkpoint, device, (tokens.clone(), said, skip))
                     found = self._steps(use, chunk)
                     self._notes |= dict.fromkeys(found.notes)
+                    silent = silent and not found.notes
                     said = found.states.detach()
-                return said
+                return said, silent
 
         return rework
 
