@@ -151,6 +151,8 @@ class Limits:
         max_batch_count: Batches of one job.
         max_body_bytes: Size of one HTTP request.
         max_model_bytes: Size of a model file that somebody sends.
+        max_training_bytes: Size of a set of pictures to train on, unpacked.
+        max_training_files: Files of such a set.
         max_prompt_chars: Length of a prompt.
         max_queued_per_person: Jobs of one person that wait or run.
     """
@@ -162,6 +164,8 @@ class Limits:
     max_batch_count: int = 100
     max_body_bytes: int = 25_000_000
     max_model_bytes: int = 32_000_000_000
+    max_training_bytes: int = 2_000_000_000
+    max_training_files: int = 10_000
     max_prompt_chars: int = 20_000
     max_queued_per_person: int = 100
 

@@ -41,6 +41,9 @@ MIGRATIONS: Final = (
     ALTER TABLE jobs ADD COLUMN held TEXT;
     ALTER TABLE jobs ADD COLUMN result TEXT;
     """,
+    """
+    ALTER TABLE jobs ADD COLUMN on_hold INTEGER NOT NULL DEFAULT 0;
+    """,
 )
 """One script for each version of the tables; a file says in ``user_version`` how many it has."""
 

@@ -117,6 +117,16 @@ class Queue:
             self._end(job_id, JobState.CANCELLED)
         return was_running
 
+    def hold(self, job_id: str, *, held: bool) -> None:
+        """Let a job wait until somebody wants it to go on, or let it go on.
+
+        Args:
+            job_id: The job; one that runs is held as soon as it is back in its owner's line.
+            held: Whether it shall wait.
+        """
+        with self._transaction() as database:
+            database.execute("UPDATE jobs SET on_hold = ? WHERE id = ?", (held, job_id))
+
     # ------------------------------------------------------- what the executor does
 
     def recover(self) -> None:
@@ -137,7 +147,8 @@ class Queue:
                 self._give_back(job_id, reason="nothing was heard of its worker")
             row = database.execute(
                 "SELECT jobs.id, jobs.owner FROM jobs LEFT JOIN turns USING (owner)"
-                " WHERE state = 'queued' ORDER BY COALESCE(turn, 0), yields, number LIMIT 1"
+                " WHERE state = 'queued' AND NOT on_hold"
+                " ORDER BY COALESCE(turn, 0), yields, number LIMIT 1"
             ).fetchone()
             if row is None:
                 return None
@@ -209,7 +220,7 @@ class Queue:
             short, long = database.execute(
                 "SELECT COUNT(*) FILTER (WHERE NOT yields),"
                 " COUNT(*) FILTER (WHERE yields AND owner != ?)"
-                " FROM jobs WHERE state = 'queued'",
+                " FROM jobs WHERE state = 'queued' AND NOT on_hold",
                 (behind,),
             ).fetchone()
         return Waiting(short=short, long=long)
@@ -277,7 +288,8 @@ class Queue:
         with self._reading() as database:
             rows = database.execute(
                 "SELECT id, owner, yields, number, COALESCE(turn, 0) AS turn FROM jobs"
-                " LEFT JOIN turns USING (owner) WHERE state = 'queued' ORDER BY yields, number"
+                " LEFT JOIN turns USING (owner) WHERE state = 'queued' AND NOT on_hold"
+                " ORDER BY yields, number"
             ).fetchall()
             (last_turn,) = database.execute("SELECT COALESCE(MAX(turn), 0) FROM turns").fetchone()
         return fair_order(rows, last_turn)

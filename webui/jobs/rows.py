@@ -77,6 +77,7 @@ def view_of(row: sqlite3.Row, pictures: Mapping[int, str], *, position: int) -> 
         failure=None if row["failure"] is None else Failure(**json.loads(row["failure"])),
         yields=bool(row["yields"]),
         result={} if row["result"] is None else json.loads(row["result"]),
+        on_hold=bool(row["on_hold"]),
     )
 
 

@@ -76,6 +76,7 @@ class JobView:
         failure: Why it failed; None unless it did.
         yields: Whether it is a long work that pauses while others have something to do.
         result: What a work has brought: numbers, texts and lists by name.
+        on_hold: Whether it waits until somebody wants it to go on.
     """
 
     id: str
@@ -93,3 +94,4 @@ class JobView:
     failure: Failure | None = None
     yields: bool = False
     result: Mapping[str, object] = field(default_factory=dict[str, object])
+    on_hold: bool = False

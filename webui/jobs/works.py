@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, cast, get_args
 from pydantic import TypeAdapter, ValidationError
 
 from webui.modules.errors import JobError
-from webui.modules.training.plan import TrainingPlan
+from webui.modules.training.plan import MeasurePlan, TrainingPlan
 from webui.modules.types import (
     BakePlan,
     ConvertPlan,
@@ -31,6 +31,7 @@ Work = (
     | UnfoldPlan
     | ConvertPlan
     | TrainingPlan
+    | MeasurePlan
 )
 """Everything that the worker does besides drawing. A class with ``YIELDS`` set is long: it pauses
 while others have something to do, and is begun again from the state that it has saved."""
@@ -140,6 +141,12 @@ def _train(work: TrainingPlan, engine: "Engine", tell: Tell) -> Result:
     return carry_out_training(work, engine, tell)
 
 
+def _measure(work: MeasurePlan, engine: "Engine", tell: Tell) -> Result:
+    from webui.jobs.training_pace import measure_training
+
+    return measure_training(work, engine, tell)
+
+
 _CARRIERS: Final[Mapping[type[Work], Callable[[Any, "Engine", Tell], Result]]] = {
     MergePlan: _merge,
     ExtractPlan: _extract,
@@ -149,4 +156,5 @@ _CARRIERS: Final[Mapping[type[Work], Callable[[Any, "Engine", Tell], Result]]] =
     UnfoldPlan: _unfold,
     ConvertPlan: _convert,
     TrainingPlan: _train,
+    MeasurePlan: _measure,
 }
