@@ -1,5 +1,6 @@
 """The models tab: files of every kind are dropped, recognised, filed, held against, put to use."""
 
+from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -59,6 +60,12 @@ def test_each_kind_of_file_finds_its_folder(open_page: OpenPage, tidy: Path) -> 
         "was already there"
     )
     expect(card(page, "tiny-lora")).to_have_count(1)
+
+    card(page, "tiny-vae").click()
+    expect(page.locator("#model_card h2")).to_have_text("tiny-vae")
+    page.locator("#model_use_txt2img").click()
+    page.locator("#txt2img_advanced button.label-wrap").click()
+    expect(field(page, "txt2img_vae")).to_have_value("tiny-vae.safetensors")
 
 
 def test_a_file_that_is_no_model_is_refused_with_the_reason(
@@ -138,3 +145,27 @@ def test_a_file_that_appears_is_shown_without_a_click(
     assert answer.status_code == 201, answer.text
     assert (tidy / "models" / "Lora" / "新的.safetensors").exists()
     expect(card(page, "新的")).to_be_visible()
+
+
+DROP = """([name, letters]) => {
+  const data = new DataTransfer();
+  data.items.add(new File([Uint8Array.from(atob(letters), (c) => c.charCodeAt(0))], name));
+  const event = { dataTransfer: data, bubbles: true, cancelable: true };
+  document.querySelector('#txt2img_prompt').dispatchEvent(new DragEvent('drop', event));
+}"""
+
+
+def test_a_model_dropped_anywhere_goes_to_the_library(open_page: OpenPage, tidy: Path) -> None:
+    """The tab opens, the file is filed, and its card shows what it is."""
+    page = open_page(colors="dark")
+    place = "models/Lora/tiny-loha.safetensors"
+
+    page.evaluate(
+        DROP, ["tiny-loha.safetensors", b64encode((ADD_ONS / place).read_bytes()).decode()]
+    )
+
+    expect(page.locator("#models_arrived .notice")).to_contain_text(place)
+    expect(page.locator("#model_card")).to_contain_text("loha")
+    assert (tidy / place).exists()
+    page.locator("#model_hashes").click()
+    expect(page.locator("#model_hash_table")).to_contain_text("AutoV3")

@@ -221,7 +221,7 @@ def test_the_list_can_be_searched_sorted_and_held_against_a_checkpoint(program: 
     }
     save_file(strange, program.home / "models" / "Lora" / "strange.safetensors")
 
-    def names(**asked: object) -> list[str]:
+    def names(**asked: Any) -> list[str]:
         return [each["name"] for each in program.http.get(MODELS, params=asked).json()]
 
     everything = names(kind="lora")

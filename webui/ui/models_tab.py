@@ -192,8 +192,8 @@ class ModelsTab:
             return explain(error, self.labels.words)
 
     def _uses(self, card: ModelCard) -> Updates:
-        usable = card.problem is None and card.record.kind is not ModelKind.AESTHETIC
-        pictured = card.record.kind in (*CALLED, ModelKind.VAE)
+        usable = card.problem is None
+        pictured = card.record.kind in (*CALLED, ModelKind.VAE, ModelKind.AESTHETIC)
         return {
             self.uses["txt2img"]: gr.update(visible=usable),
             self.uses["img2img"]: gr.update(visible=usable and pictured),
@@ -239,7 +239,8 @@ class ModelsTab:
 
     def connect(self) -> None:
         """Say what happens when something is used."""
-        asked, listed = self.asked(), self.listed()
+        asked: list[Any] = self.asked()
+        listed: list[Any] = self.listed()
         for part in (self.kind, self.sort, self.fits):
             part.input(self.first_page, asked, listed, **QUICK)
         self.search.change(self.first_page, asked, listed, trigger_mode="always_last", **QUICK)
