@@ -36,7 +36,9 @@ from webui.services.models import Models, model_folders
 from webui.services.options import OptionsStore
 from webui.services.resolve import House, resolve
 from webui.services.studio import Studio
+from webui.services.training import Training
 from webui.services.work import Workshop
+from webui.services.work_bench import Bench
 from webui.settings import Server, Settings, has_display, process_environment, stay_private
 
 if TYPE_CHECKING:
@@ -138,12 +140,18 @@ def opened(settings: Settings) -> Generator[Studio]:
                 request, options=options.current(), house=stock.house, random=random
             ),
         )
+        drawing = Drawing(office, random=SystemRandom())
+        bench = Bench(models=stock.models, home=folders.data_dir)
+        workshop = Workshop(office, bench, imports)
+        training = Training(settings, options, stock.house, workshop=workshop, drawing=drawing)
+        training.tidy(before=time.time())
         try:
             yield Studio(
                 settings=settings,
                 options=options,
-                drawing=Drawing(office, random=SystemRandom()),
-                workshop=Workshop(office),
+                drawing=drawing,
+                workshop=workshop,
+                training=training,
                 models=stock.models,
                 catalogue=Catalogue(settings, stock.models),
                 imports=imports,

@@ -13,7 +13,17 @@ from fastapi.responses import FileResponse, StreamingResponse
 from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 
-from webui.api import ablation, docs_page, extensions, models, replay, sheets
+from webui.api import (
+    ablation,
+    docs_page,
+    extensions,
+    models,
+    replay,
+    sheets,
+    training,
+    training_sets,
+    works,
+)
 from webui.api.shown import picture_as_dict
 from webui.api.strict_json import StrictRoute
 from webui.api.visit import ThePerson, TheStudio, serving
@@ -52,6 +62,9 @@ def router(studio: Studio) -> APIRouter:
         sheets.routes,
         ablation.routes,
         extensions.routes,
+        works.routes,
+        training_sets.routes,
+        training.routes,
         outside,
     )
 

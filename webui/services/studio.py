@@ -12,6 +12,7 @@ from webui.services.generate import Drawing
 from webui.services.imports import Imports
 from webui.services.models import Models
 from webui.services.options import OptionsStore
+from webui.services.training import Training
 from webui.services.work import Workshop
 from webui.settings import Settings
 
@@ -25,6 +26,7 @@ class Studio:
         options: The user options that hold now.
         drawing: Picture jobs.
         workshop: Jobs that draw no pictures.
+        training: From pictures to a file in use.
         models: Model files.
         catalogue: The same for people: found, held against a checkpoint, written about.
         imports: Model files that people bring.
@@ -39,6 +41,7 @@ class Studio:
     options: OptionsStore
     drawing: Drawing
     workshop: Workshop
+    training: Training
     models: Models
     catalogue: Catalogue
     imports: Imports

@@ -47,7 +47,8 @@ def bake(plan: BakePlan, tell: Tell) -> dict[str, object]:
         oven = _Oven(source, [(use, read_lora(use.model.path)) for use in plan.loras])
         slots = {
             name: Slot(
-                written_dtype(source.facts(name).dtype, plan.precision), source.facts(name).shape
+                written_dtype(name, source.facts(name).dtype, plan.precision),
+                source.facts(name).shape,
             )
             for name in source.names
         }

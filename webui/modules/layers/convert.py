@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
-from webui.modules.errors import UnsupportedModelError
+from webui.modules.errors import PictureError, UnsupportedModelError
 from webui.modules.layers.hypernetwork import told_values
 from webui.modules.types import ConvertPlan, ModelKind, Tell
 from webui.modules.weights.embedding_card import EmbeddingCard, card_picture
@@ -131,7 +131,7 @@ def _embedding_as_card(plan: ConvertPlan, opened: _Opened, tell: Tell) -> None:
     tell(1, 1, opened.target.name)
     values = opened.values
     card = EmbeddingCard(
-        name=str(values.get("name") or plan.source.stem),
+        name=opened.target.stem,  # by which it is called then, as by a file's name before
         terms={"*": np.asarray(next(iter(vectors.values())).float())},
         values={
             "step": _whole(values.get("step")),
@@ -141,6 +141,18 @@ def _embedding_as_card(plan: ConvertPlan, opened: _Opened, tell: Tell) -> None:
     )
     with written_whole(opened.target) as unfinished:
         unfinished.write_bytes(card_picture(card, _shown(plan.picture)))
+
+
+def _aesthetic_as_tensors(plan: ConvertPlan, opened: _Opened, tell: Tell) -> None:
+    names = opened.file.names()
+    if len(names) != 1:
+        message = f"{plan.source.name} has {len(names)} tensors"
+        hint = "An aesthetic embedding has one."
+        raise UnsupportedModelError(message, hint=hint, value=plan.source.name)
+    vector = opened.file.read(names[0])
+    tell(1, 1, opened.target.name)
+    tensors = {"aesthetic": vector[None] if vector.dim() == 1 else vector}
+    write_safetensors(opened.target, tensors, {"atelier.kind": "aesthetic"})
 
 
 def _hypernetwork_as_pt(_plan: ConvertPlan, opened: _Opened, tell: Tell) -> None:
@@ -161,6 +173,7 @@ _WAYS: Final[Mapping[tuple[ModelKind, str], Callable[[ConvertPlan, _Opened, Tell
     (ModelKind.EMBEDDING, "pt"): _embedding_as_pt,
     (ModelKind.EMBEDDING, "png"): _embedding_as_card,
     (ModelKind.HYPERNETWORK, "pt"): _hypernetwork_as_pt,
+    (ModelKind.AESTHETIC, "safetensors"): _aesthetic_as_tensors,
 }
 """What is special; every other kind can be written as safetensors."""
 
@@ -212,8 +225,13 @@ def _whole(value: object) -> int:
 def _shown(path: Path | None) -> Image.Image:
     if path is None:
         return Image.new("RGB", (CARD_SIDE, CARD_SIDE), GROUND)
-    with Image.open(path) as image:
-        return image.convert("RGB")
+    try:
+        with Image.open(path) as image:
+            image.thumbnail((CARD_SIDE, CARD_SIDE))
+            return image.convert("RGB")
+    except (OSError, ValueError, Image.DecompressionBombError) as error:
+        message = f"the picture {path.name} cannot be read"
+        raise PictureError(message, hint="Put another beside the file.", value=path.name) from error
 
 
 def free_name(path: Path) -> Path:

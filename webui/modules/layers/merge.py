@@ -18,7 +18,7 @@ from webui.modules.errors import ModelFileError, UnsupportedModelError
 from webui.modules.layers import recipe
 from webui.modules.layers.blocks import BASE, BLOCKS, block_of
 from webui.modules.layers.convert import free_name
-from webui.modules.layers.sources import Source, source_of, written_dtype
+from webui.modules.layers.sources import MIXED, Source, source_of, written_dtype
 from webui.modules.types import MergePlan, Tell
 from webui.modules.weights.architecture import VAE
 from webui.modules.weights.describe import UNET
@@ -95,7 +95,7 @@ class _Mixer:
             if any(fnmatchcase(name, pattern) for pattern in self._plan.discard):
                 continue
             facts = self._first.facts(name)
-            slots[name] = Slot(written_dtype(facts.dtype, self._plan.precision), facts.shape)
+            slots[name] = Slot(written_dtype(name, facts.dtype, self._plan.precision), facts.shape)
         missing = self._vae and set(self._vae) - set(self._first.names)
         if missing and self._vae_source is not None:
             name = self._vae_source.record.name
@@ -138,7 +138,7 @@ class _Mixer:
 
     def _is_left_alone(self, name: str) -> bool:
         dtype = self._first.facts(name).dtype
-        return "model" not in name or name.endswith(POSITIONS) or not dtype.startswith(("F", "BF"))
+        return MIXED not in name or name.endswith(POSITIONS) or not dtype.startswith(("F", "BF"))
 
     def _share(self, name: str) -> float:
         if not self._shares:

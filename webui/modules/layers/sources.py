@@ -19,6 +19,9 @@ FORMATS: Final[Mapping[Precision, torch.dtype]] = {
     "bf16": torch.bfloat16,
 }
 
+MIXED: Final = "model"
+"""Part of the names of all tensors of networks; A1111 mixes only these."""
+
 _OLD_TEXT: Final = "cond_stage_model.transformer."
 _OLD_PARTS: Final = ("embeddings.", "encoder.", "final_layer_norm.")
 
@@ -70,8 +73,16 @@ def todays_name(name: str) -> str:
     return name
 
 
-def written_dtype(dtype: str, precision: Precision) -> torch.dtype:
-    """Return the type in which a tensor is written; whole numbers keep theirs.
+def written_dtype(name: str, dtype: str, precision: Precision) -> torch.dtype:
+    """Return the type in which a tensor is written.
+
+    Whole numbers keep theirs, and so do tensors of no network, such as the noise schedule: rounding
+    that would change every picture.
+
+    Args:
+        name: Of the tensor.
+        dtype: Its own type.
+        precision: What is asked for.
 
     Raises:
         UnsupportedModelError: If it is a type that is not computed with.
@@ -80,4 +91,4 @@ def written_dtype(dtype: str, precision: Precision) -> torch.dtype:
         message = f"a tensor has the type {dtype}"
         raise UnsupportedModelError(message, hint="Use a file of 16 or 32 bits.", value=dtype)
     own = DTYPES[dtype]
-    return FORMATS.get(precision, own) if own.is_floating_point else own
+    return FORMATS.get(precision, own) if own.is_floating_point and MIXED in name else own

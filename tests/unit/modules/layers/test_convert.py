@@ -1,17 +1,19 @@
 """Files in other containers read back to the last bit."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from tests.tiny import ADD_ONS
 from tests.unit.modules.layers.shelf import record_of, silent
 from tests.unit.modules.weights.test_pickles_out import looked_into_as_a1111_does
-from webui.modules.errors import StorageError, UnsafeModelError, UnsupportedModelError
+from webui.modules.errors import PictureError, StorageError, UnsafeModelError, UnsupportedModelError
 from webui.modules.layers.convert import convert
 from webui.modules.layers.embedding import read_embedding
 from webui.modules.layers.hypernetwork import read_hypernetwork
@@ -53,7 +55,8 @@ def test_what_an_embedding_says_of_itself_goes_along(tmp_path) -> None:
     back = read_header(converted(converted(first, "png", tmp_path), "pt", tmp_path)).values
 
     assert set(load_file(first)) == {"emb_params"}
-    for key in ("name", "step", "sd_checkpoint", "sd_checkpoint_name"):
+    assert back["name"] == "tiny-emb-pt", "a card is called by its name, others by their file's"
+    for key in ("step", "sd_checkpoint", "sd_checkpoint_name"):
         assert back[key] == told.get(key, back[key])
 
 
@@ -89,6 +92,34 @@ def test_a_hypernetwork_acts_the_same_in_both_containers(tmp_path, source) -> No
             context = torch.randn(2, width, generator=torch.Generator().manual_seed(width))
             for ours, theirs in zip(read.pairs[width], pair, strict=True):
                 assert torch.equal(ours(context), theirs(context))
+
+
+def test_an_aesthetic_embedding_gets_its_name(tmp_path) -> None:
+    vector = torch.randn(768, generator=torch.Generator().manual_seed(1)).half()
+    torch.save(vector, tmp_path / "mood.pt")
+
+    path = converted(tmp_path / "mood.pt", "safetensors", tmp_path)
+
+    assert describe(path).kind is ModelKind.AESTHETIC
+    assert torch.equal(load_file(path)["aesthetic"], vector[None])
+
+
+def test_a_card_shows_the_picture_beside_the_file(tmp_path) -> None:
+    source = ADD_ONS / "embeddings" / "tiny-emb-st.safetensors"
+    Image.new("RGB", (64, 96), (200, 30, 30)).save(tmp_path / "shown.png")
+    (tmp_path / "broken.png").write_bytes(b"no picture")
+    record = record_of(source, ModelKind.EMBEDDING)
+    plan = ConvertPlan(
+        source=record, to="png", picture=tmp_path / "shown.png", target=tmp_path / "card.png"
+    )
+
+    convert(plan, silent)
+
+    with Image.open(tmp_path / "card.png") as card:
+        assert card.height == 96
+        assert card.getpixel((card.width // 2, 48)) == (200, 30, 30)
+    with pytest.raises(PictureError, match=r"broken\.png cannot be read"):
+        convert(replace(plan, picture=tmp_path / "broken.png"), silent)
 
 
 def test_a_vae_leaves_behind_what_only_training_needs(tmp_path) -> None:

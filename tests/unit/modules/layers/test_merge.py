@@ -172,15 +172,19 @@ def test_a_vae_is_baked_in(tmp_path, a, b) -> None:
 
 
 @pytest.mark.parametrize("precision", ["fp16", "bf16", "fp32"])
-def test_a_number_format_is_that_of_every_number_with_a_point(tmp_path, a, precision) -> None:
+def test_a_number_format_is_that_of_the_networks_and_not_of_the_schedule(
+    tmp_path, a, precision
+) -> None:
     wanted = {"fp16": torch.float16, "bf16": torch.bfloat16, "fp32": torch.float32}[precision]
 
     result = merged(tmp_path, first=a, method="no interpolation", precision=precision)
 
     types = {name: tensor.dtype for name, tensor in result.items()}
     whole = {name for name in types if name.endswith("position_ids")}
+    schedule = {name for name in types if "model" not in name}
     assert {types[name] for name in whole} == {torch.int64}
-    assert {types[name] for name in set(types) - whole} == {wanted}
+    assert {types[name] for name in schedule} == {torch.float32}
+    assert {types[name] for name in set(types) - whole - schedule} == {wanted}
 
 
 def test_too_large_numbers_for_16_bits_are_told(tmp_path, a) -> None:
