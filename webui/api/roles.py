@@ -29,7 +29,7 @@ class Role(StrEnum):
 READ: Final = frozenset({"GET", "HEAD"})
 SEND: Final = frozenset({"POST"})
 ANY: Final = READ | SEND
-OURS: Final = frozenset({"GET", "HEAD", "POST", "PATCH", "DELETE"})
+OURS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,6 +63,20 @@ RULES: Final = (
     Rule(path=r"/sdapi/v1/[a-z0-9/-]+", methods=ANY, role=Role.API),
     Rule(path=r"/atelier/v1/jobs/[^/]+/events", methods=READ, role=Role.PERSON, stream=True),
     Rule(path=r"/atelier/v1/models", methods=ANY, role=Role.PERSON, upload=True, model=True),
+    Rule(
+        path=r"/atelier/v1/training/sets(/[0-9a-f]{32})?",
+        methods=OURS,
+        role=Role.PERSON,
+        upload=True,
+        model=True,
+    ),
+    Rule(
+        path=r"/atelier/v1/training/runs/[^/]+/events",
+        methods=READ,
+        role=Role.PERSON,
+        stream=True,
+    ),
+    Rule(path=r"/atelier/v1/training/runs/.+", methods=OURS, role=Role.PERSON),
     Rule(path=r"/atelier/v1/[A-Za-z0-9/_.-]+", methods=OURS, role=Role.PERSON),
     Rule(path=r"/docs|/openapi\.json", methods=READ, role=Role.PERSON),
     # Gradio's page and what belongs to it

@@ -1,0 +1,214 @@
+"""From an upload to a file in use, over HTTP, with the real worker and the tiny checkpoint."""
+
+import io
+import json
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from PIL import Image
+
+from tests.integration.conftest import Program, running, until, worker_of
+from tests.tiny import furnish
+
+ROOT = "/atelier/v1/training"
+SAMPLE = {"steps": 1, "width": 64, "height": 64, "prompts": ["a coin"]}
+ENDED = ("done", "stopped", "failed", "cancelled")
+
+KINDS = {
+    "lora": ("what.rank", 2),
+    "embedding": ("what.vectors", 1),
+    "hypernetwork": ("correction.rate", "1e-5"),
+    "checkpoint": ("correction.rate", "1e-6"),
+    "vae": ("correction.rate", "1e-6"),
+    "aesthetic": ("what.vectors", 1),
+}
+
+
+def png(shade: int, size: tuple[int, int] = (64, 64)) -> bytes:
+    packed = io.BytesIO()
+    Image.new("RGB", size, (shade, 255 - shade, 90)).save(packed, format="PNG")
+    return packed.getvalue()
+
+
+def a_zip(**files: bytes) -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for name, data in files.items():
+            archive.writestr(name.replace("__", "/").replace("_dot_", "."), data)
+    return packed.getvalue()
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
+    with running(furnish(tmp_path_factory.mktemp("training"))) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def pictures(program: Program) -> str:
+    files = [("files", (f"{n}.png", png(40 * n))) for n in range(4)]
+    files += [("files", (f"{n}.txt", f"a coin, number {n}".encode())) for n in range(3)]
+    answer = program.http.post(f"{ROOT}/sets", params={"name": "coins"}, files=files)
+    assert answer.status_code == 201, answer.text
+    return answer.json()["id"]
+
+
+def wish(pictures: str, **said: Any) -> dict[str, Any]:
+    settings = {"watch": {"sample": SAMPLE, "sample_every": 2, "measure_every": 2}}
+    return {
+        "kind": "lora",
+        "name": "coin",
+        "set": pictures,
+        "resolution": 64,
+        "steps": 4,
+        "save_every": 2,
+        "trigger": "zyx",
+        "settings": settings,
+        **said,
+    }
+
+
+def ended(program: Program, name: str) -> dict[str, Any]:
+    def look() -> dict[str, Any] | None:
+        run = program.http.get(f"{ROOT}/runs/{name}").json()
+        return run if run["state"] in ENDED else None
+
+    return until(look)
+
+
+def test_pictures_are_brought_captioned_and_looked_over(program: Program, pictures: str) -> None:
+    one = f"{ROOT}/sets/{pictures}"
+    shown = program.http.get(one).json()["pictures"]
+    assert [each["caption"] for each in shown][:3] == [f"a coin, number {n}" for n in range(3)]
+    assert not shown[3]["written"]
+    put = program.http.put(f"{one}/captions", json={"picture": "3.png", "caption": "a coin, 3"})
+    assert put.json()["caption"] == "a coin, 3"
+    bulk = {"action": "replace", "text": "coin", "into": "penny"}
+    assert (
+        program.http.post(f"{one}/captions", json=bulk).json()[0]["caption"].startswith("a penny")
+    )
+    small = program.http.get(f"{one}/picture", params={"name": "0.png"})
+    assert small.headers["content-type"] == "image/webp"
+    found = program.http.post(f"{ROOT}/looked-over", json=wish(pictures)).json()
+    assert (found["count"], found["captions"], found["sizes"]) == (4, 4, {"64x64": 4})
+
+
+def test_what_is_no_picture_is_told_and_what_leads_elsewhere_refused(program: Program) -> None:
+    inside = {
+        "a__1_dot_png": png(1),
+        "b__1_dot_png": png(2),
+        "a__1_dot_txt": b"one",
+        "notes_dot_pdf": b"%PDF",
+        "bad_dot_png": b"no",
+    }
+    content = {"files": ("set.zip", a_zip(**inside))}
+    told = program.http.post(f"{ROOT}/sets", files=content).json()
+    assert told["count"] == 2
+    assert {each["file"] for each in told["skipped"]} == {"notes.pdf", "bad.png"}
+    for evil in (a_zip(**{"..__..__x_dot_png": png(1)}), a_zip(inner_dot_zip=a_zip()), b"PK\3\4"):
+        answer = program.http.post(
+            f"{ROOT}/sets", content=evil, headers={"content-type": "application/zip"}
+        )
+        assert answer.status_code == 422, answer.text
+    assert program.http.delete(f"{ROOT}/sets/{told['id']}").status_code == 204
+    left = [path.name for path in (program.home / "training" / "sets").iterdir()]
+    assert all(len(name) == 32 for name in left)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_becomes_a_file_that_the_lists_show(
+    program: Program, pictures: str, kind: str
+) -> None:
+    key, value = KINDS[kind]
+    name = f"penny {kind} 币"
+    said = wish(pictures, kind=kind, name=name, steps=2)
+    said["settings"] = {**said["settings"], key: value}
+    assert program.http.post(f"{ROOT}/runs", json=said).status_code == 202
+    run = ended(program, name)
+    assert run["state"] == "done", run["failure"]
+    assert [line["step"] for line in run["log"] if "loss" in line] == [1, 2]
+    card = {"kind": kind, "name": run["file"]}
+    told = program.http.get("/atelier/v1/models/card", params=card).json()
+    assert told["problem"] is None
+    assert program.http.post(f"{ROOT}/runs", json=said).status_code == 409
+
+
+def test_a_training_is_followed_and_a_step_used(program: Program, pictures: str) -> None:
+    assert program.http.post(f"{ROOT}/runs", json=wish(pictures, name="coin")).status_code == 202
+    heard: list[dict[str, Any]] = []
+    with program.http.stream("GET", f"{ROOT}/runs/coin/events") as stream:
+        told = (line for line in stream.iter_lines() if line.startswith("data: "))
+        heard.extend(json.loads(line[6:]) for line in told)
+    assert heard[-1]["state"] == "done"
+    lines = [line for event in heard for line in event["log"]]
+    assert [line["step"] for line in lines if "loss" in line] == [1, 2, 3, 4]
+    walls = [name for line in lines for name in line.get("samples", ())]
+    shown = program.http.get(f"{ROOT}/runs/coin/file", params={"file": walls[0]})
+    assert shown.headers["content-type"] == "image/png"
+    used = program.http.post(f"{ROOT}/runs/coin/use/2")
+    assert used.json() == {"name": "coin-2.safetensors"}
+    card = {"kind": "lora", "name": "coin-2.safetensors"}
+    told = program.http.get("/atelier/v1/models/card", params=card).json()
+    assert (told["trigger_words"], told["preview"]) == ("zyx", True)
+    drawn = program.ended(program.submit(prompt="zyx <lora:coin-2:1>"))
+    assert drawn["state"] == "done"
+    assert program.http.post(f"{ROOT}/runs/coin/use/3").status_code == 404
+    outside = {"file": "../../models/Lora/README.md"}
+    assert program.http.get(f"{ROOT}/runs/coin/file", params=outside).status_code in (403, 404)
+
+
+def test_paused_killed_and_gone_on_the_file_is_the_same(program: Program, pictures: str) -> None:
+    said = wish(pictures, steps=14, save_every=3)
+    said["settings"] = {"watch": {"sample_every": 0, "measure_every": 0}}
+    program.http.post(f"{ROOT}/runs", json={**said, "name": "calm"})
+    calm = ended(program, "calm")
+    program.http.post(f"{ROOT}/runs", json={**said, "name": "rough"})
+    until(lambda: program.http.get(f"{ROOT}/runs/rough").json()["step"] >= 2)
+    program.http.post(f"{ROOT}/runs/rough/pause")
+    until(lambda: program.http.get("/atelier/v1/jobs").json()[0]["state"] != "running")
+    assert program.http.get(f"{ROOT}/runs/rough").json()["state"] == "paused"
+    program.http.post(f"{ROOT}/runs/rough/resume")
+    until(lambda: program.http.get(f"{ROOT}/runs/rough").json()["step"] >= 7)
+    worker_of(psutil.Process(program.process.pid)).kill()
+    rough = ended(program, "rough")
+    assert (calm["state"], rough["state"]) == ("done", "done"), rough
+    lora = program.home / "models" / "Lora"
+    one, other = (_tensors(lora / f"{name}.safetensors") for name in ("calm", "rough"))
+    assert one == other
+
+
+def _tensors(path: Path) -> bytes:
+    whole = path.read_bytes()
+    return whole[8 + int.from_bytes(whole[:8], "little") :]
+
+
+def test_stopped_it_saves_and_goes_on_with_another_rate(program: Program, pictures: str) -> None:
+    said = wish(pictures, name="stopped", steps=400, save_every=2)
+    program.http.post(f"{ROOT}/runs", json=said)
+    until(lambda: program.http.get(f"{ROOT}/runs/stopped").json()["step"] >= 2)
+    program.http.post(f"{ROOT}/runs/stopped/stop")
+    run = ended(program, "stopped")
+    assert run["state"] == "stopped"
+    assert run["file"] == "stopped.safetensors"
+    foreign = {"settings": {"what.rank": 3}}
+    assert program.http.post(f"{ROOT}/runs/stopped/resume", json=foreign).status_code == 409
+    on = {"settings": {"steps": run["step"] + 2, "correction.rate": "5e-5"}}
+    assert program.http.post(f"{ROOT}/runs/stopped/resume", json=on).is_success
+    again = ended(program, "stopped")
+    assert (again["state"], again["step"]) == ("done", run["step"] + 2)
+    assert program.http.delete(f"{ROOT}/runs/stopped").status_code == 204
+
+
+def test_time_and_memory_are_measured_before_they_are_told(program: Program, pictures: str) -> None:
+    said = wish(pictures, name="forecast", steps=100)
+    first = program.http.post(f"{ROOT}/forecast", json=said).json()
+    assert first["seconds"] is None
+    assert program.ended(first["job"])["state"] == "done"
+    told = program.http.post(f"{ROOT}/forecast", json=said).json()
+    assert told["seconds"] > 100 * told["step_seconds"] > 0
+    assert told["memory"] > 50_000_000
+    assert "Measured on this machine" in told["basis"]
