@@ -762,3 +762,56 @@ class ConvertPlan:
     to: Literal["safetensors", "pt", "png"]
     picture: Path | None = None
     target: Path
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ExplainPlan:
+    """One model file looked into: what it would change, from its tensors alone.
+
+    Attributes:
+        model: The file.
+        checkpoint: What an add-on is held against; None to tell only what the file itself says.
+        others: Checkpoints that a checkpoint is compared with.
+        prompts: Texts that an aesthetic embedding is compared with.
+        picture: PNG that a VAE is tried on; None for one drawn in code.
+        projection: CLIP's way from text to the space of pictures, for aesthetic embeddings that
+            were made of pictures; None if it is not here.
+        pictures: Folder in which result pictures are kept, named by their content.
+    """
+
+    YIELDS: ClassVar[bool] = False
+
+    model: ModelRecord
+    checkpoint: ModelRecord | None = None
+    others: tuple[ModelRecord, ...] = ()
+    prompts: tuple[str, ...] = ()
+    picture: Path | None = None
+    projection: Path | None = None
+    pictures: Path
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GuideStepPlan:
+    """One turn of the training loop, shown: noise, predict, compare, correct.
+
+    Attributes:
+        kind: What is corrected.
+        checkpoint: The painter.
+        picture: PNG that is shown to it.
+        caption: What is said of the picture.
+        level: To which noise level the picture is brought, 0 to 999.
+        side: Side in pixels of the square to which the picture is cut.
+        seed: Decides the noise and how what is learned begins.
+        pictures: Folder in which result pictures are kept, named by their content.
+    """
+
+    YIELDS: ClassVar[bool] = False
+
+    kind: ModelKind
+    checkpoint: ModelRecord
+    picture: Path
+    caption: str = ""
+    level: int = 400
+    side: int = 128
+    seed: int = 0
+    pictures: Path
