@@ -275,6 +275,7 @@ LIBRARY_FILES: Final = 10_000
 def library(told: Mapping[str, Any]) -> Figures:
     """A library of ten thousand files: seen for the first time, by a new program, and again."""
     from webui.library.index import ModelIndex
+    from webui.services.browsing import Search, matching, page_of
 
     root = Path(told["folder"]) / "library"
     folders = write_library(root, files=LIBRARY_FILES)
@@ -287,6 +288,9 @@ def library(told: Mapping[str, Any]) -> Figures:
     warm, again = seconds(known), seconds(known)
     known.refresh()
     figures = {"cold s": cold, "warm s": warm, "again s": again, "looked through s": seconds(known)}
+    cards = known.cards(ModelKind.LORA)
+    page = Search(text="file 99 word", limit=60)
+    figures["search s"] = _seconds(lambda: page_of(matching(cards, page.text), page, counted=True))
     return {name: round(value, 3) for name, value in figures.items()}
 
 
@@ -397,6 +401,60 @@ def text_readers() -> dict[str, Callable[[str], object]]:
     }
 
 
+LORA_REPEATS: Final = 5
+
+
+def lora(told: Mapping[str, Any]) -> Figures:
+    """A LoRA of rank 32 on a checkpoint of true size: laid on, at each step, taken off.
+
+    Seconds are the best of several; "first" has the file read, though not from a cold disk. For
+    the ratio of a step the network is asked turn by turn with the LoRA and without it.
+    """
+    import torch
+
+    from webui.jobs.worker import build_engine
+    from webui.modules.layers.stack import Wardrobe
+    from webui.modules.networks.predict import UNetPredictor
+    from webui.modules.networks.random import write_random_lora
+
+    path = Path(told["folder"]) / "lora.safetensors"
+    layers = write_random_lora(path)
+    record = ModelRecord(path=path, kind=ModelKind.LORA, name=path.name)
+    engine, _ = build_engine(DeviceSettings(**told["device"]))
+    checkpoint = engine.load(_record(_random_checkpoint(path.parent)))
+    network = UNetPredictor(checkpoint, engine.device)
+    inputs = (torch.randn(2, 4, 32, 32), torch.full((2,), 500.0), torch.randn(2, 77, 768))
+    moved = tuple(tensor.to(engine.device.torch) for tensor in inputs)
+    found: dict[str, list[float]] = {}
+
+    def job(name: str, weight: float, work: Callable[[], object] = lambda: None) -> None:
+        """Time a job's laying on and taking off; its work does not count."""
+        use = LayerUse(model=record, weight=weight, text_weight=weight)
+        began = time.perf_counter()
+        with wardrobe.laid_on(checkpoint, [use], engine.device):
+            found.setdefault(name, []).append(time.perf_counter() - began)
+            work()
+            began = time.perf_counter()
+        found.setdefault("off s", []).append(time.perf_counter() - began)
+
+    def step(name: str) -> None:
+        found.setdefault(name, []).append(_seconds(lambda: network(*moved)))
+
+    with torch.inference_mode():
+        network(*moved)
+        for _ in range(LORA_REPEATS):
+            wardrobe = Wardrobe()
+            job("first s", 1.0)
+            job("again s", 1.0, lambda: step("with"))
+            step("without")
+            job("second strength s", 0.5)
+            job("other strength s", 0.6)
+            job("other strength s", 0.7)
+    best = {name: min(seconds) for name, seconds in found.items()}
+    figures = {name: round(value, 3) for name, value in best.items() if name.endswith(" s")}
+    return {"layers": layers, **figures, "step ratio": round(best["with"] / best["without"], 3)}
+
+
 PARTS: Final[Mapping[str, Callable[[Mapping[str, Any]], Figures]]] = {
     "library": library,
     "texts": texts,
@@ -404,6 +462,7 @@ PARTS: Final[Mapping[str, Callable[[Mapping[str, Any]], Figures]]] = {
     "starter": starter,
     "strip": strip,
     "sd15": sd15,
+    "lora": lora,
     "against_diffusers": against_diffusers,
     "server": server,
 }

@@ -3,7 +3,6 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,7 +10,15 @@ from webui.library.cards import ModelCard, Problem
 from webui.library.folders import rule
 from webui.library.remembered import Row
 from webui.library.seen import Seen
-from webui.library.sidecars import CONFIG, NOTHING, Sidecars, preview_of, read_sidecars, sayable
+from webui.library.sidecars import (
+    CONFIG,
+    NOTHING,
+    Sidecars,
+    preview_of,
+    read_sidecars,
+    sayable,
+    told_by,
+)
 from webui.modules.errors import ModelError, StorageError, UnsupportedModelError
 from webui.modules.types import ModelKind, ModelRecord
 from webui.modules.weights.describe import Facts, describe
@@ -28,6 +35,8 @@ into the memory."""
 
 _decode: Final = json.JSONDecoder().raw_decode
 """What ``json.loads`` does, without asking ten thousand times how."""
+
+_KINDS: Final = {kind.value: kind for kind in ModelKind}
 
 TRIGGER: Final = "modelspec.trigger_phrase"
 """Where a file itself says which words call it."""
@@ -47,7 +56,7 @@ def remember(seen: Seen, known: Row | None) -> Row:
     if same:
         row = row._replace(sha256=same.sha256, content_hash=same.content_hash)
     texts = read_sidecars(seen.file, seen.beside)
-    said = json.dumps(asdict(texts)) if texts != NOTHING else ""
+    said = json.dumps(told_by(texts)) if texts != NOTHING else ""
     return row._replace(beside_stamp=told, beside=said)
 
 
@@ -61,7 +70,8 @@ def card_of(seen: Seen, row: Row, kinds: Sequence[ModelKind], *, hashing: bool =
         hashing: Whether hashes are shown.
     """
     path, stem, beside = seen.file, seen.stem, seen.beside
-    kind = next((kind for kind in kinds if kind == row.kind), None)
+    told = _KINDS.get(row.kind)
+    kind = told if told in kinds else None
     problem = _problem(path, row, kinds[0]) if row.problem or kind is None else None
     metadata, whole = _metadata(row)
     texts = Sidecars(**_decode(row.beside)[0]) if row.beside else NOTHING

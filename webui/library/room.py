@@ -1,7 +1,9 @@
 """One model folder with everything below it: looked at often, read only where something changed."""
 
+import gc
 import time
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -101,6 +103,14 @@ class Room:
             self.version += 1
 
     def _take(self, shelves: Sequence[Shelf]) -> None:
+        with _without_collecting():
+            fresh = self._look_through(shelves)
+        self._memory.keep(fresh)
+        self.version += 1
+        self.changes += 1
+
+    def _look_through(self, shelves: Sequence[Shelf]) -> list[Row]:
+        """Make the cards anew where something changed; return what is to be remembered."""
         before, self._known = self._known, {}
         remembered: Remembered | None = None
         fresh: list[Row] = []
@@ -113,9 +123,7 @@ class Room:
                 if remembered is None:
                     remembered = self._memory.below(self.root)
                 self._known[seen.path] = self._complete(seen, remembered.get(seen.path), fresh)
-        self._memory.keep(fresh)
-        self.version += 1
-        self.changes += 1
+        return fresh
 
     def _complete(self, seen: Seen, row: Row | None, fresh: list[Row]) -> _Known:
         kinds = self._expected(seen)
@@ -131,3 +139,18 @@ class Room:
         if ModelKind.CHECKPOINT in self.kinds and is_vae_name(seen.name):
             return (ModelKind.VAE,)
         return self.kinds
+
+
+@contextmanager
+def _without_collecting() -> Generator[None]:
+    """Look for no garbage meanwhile.
+
+    Many thousand objects are made that all stay; looking through them takes as long as making them.
+    """
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()

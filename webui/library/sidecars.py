@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any, Final, cast
@@ -65,6 +65,12 @@ class Sidecars:
 
 NOTHING: Final = Sidecars()
 """What a file says that nobody has written anything about."""
+
+
+def told_by(texts: Sidecars) -> dict[str, Any]:
+    """Return what somebody has written, by the names of the fields; the rest is left out."""
+    found = {part.name: getattr(texts, part.name) for part in fields(texts)}
+    return {name: value for name, value in found.items() if value != getattr(NOTHING, name)}
 
 
 def beside(path: Path) -> list[str]:

@@ -189,9 +189,9 @@ def _facts(path: Path, name: str, entry: object, room: int) -> TensorFacts:
     """Check one entry: known type, sane shape, bytes that lie inside the file and fit the shape."""
     try:
         fields = cast("dict[str, Any]", entry)
-        shape = tuple(int(side) for side in fields["shape"])
+        shape = tuple(map(int, fields["shape"]))
         dtype = str(fields["dtype"])
-        start, end = (int(offset) for offset in fields["data_offsets"])
+        start, end = map(int, fields["data_offsets"])
         if len(shape) > MAX_AXES or max((*shape, end)) > MAX_SIDE:
             message = "an impossible shape"
             raise ValueError(message)

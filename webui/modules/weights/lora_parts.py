@@ -39,7 +39,8 @@ PARTS: Final[Mapping[str, str]] = {
 }  # fmt: skip
 """The ends of tensor names, and the part that each one means."""
 
-_LONGEST_FIRST: Final = sorted(PARTS, key=len, reverse=True)
+_MOST_PIECES: Final = max(part.count(".") for part in PARTS) + 1
+"""So many pieces between dots has the longest end of a name."""
 
 _MARKS: Final = (
     ("dora", ("dora_scale", MAGNITUDE)),
@@ -70,8 +71,10 @@ def split(name: str) -> tuple[str, str] | None:
         return processor.replace(".processor.", "."), f"lora_{end}"
     # PEFT names its adapters, the first one "default".
     name = name.removesuffix(".default").replace(".default.", ".")
-    for end in _LONGEST_FIRST:
-        if name.endswith(f".{end}"):
+    pieces = name.rsplit(".", _MOST_PIECES)
+    for first in range(1, len(pieces)):
+        end = ".".join(pieces[first:])
+        if end in PARTS:
             return name[: -len(end) - 1], PARTS[end]
     return None
 
