@@ -21,7 +21,8 @@ from webui.modules.training.plan import (
     WatchPlan,
     What,
 )
-from webui.modules.training.run import Desk, Watched, train
+from webui.modules.training.run import train
+from webui.modules.training.sitting import Desk, Watched
 from webui.modules.types import ModelKind, ModelRecord, PauseWork
 
 STARTER: Final = Path(__file__).parents[1] / "models" / "Stable-diffusion" / "starter.safetensors"

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from webui.modules.pipeline.engine import Engine
-    from webui.modules.training.run import Watched
+    from webui.modules.training.sitting import Watched
 
 
 def carry_out_training(
@@ -61,7 +61,8 @@ def _carry_out(
     plan: TrainingPlan, engine: "Engine", tell: Tell, heard: Heard
 ) -> "Mapping[str, Any]":
     from webui.modules.pipeline.watching import draw_as_it_is
-    from webui.modules.training.run import Desk, train
+    from webui.modules.training.run import train
+    from webui.modules.training.sitting import Desk
 
     engine.release()
     plan.out.parent.mkdir(parents=True, exist_ok=True)

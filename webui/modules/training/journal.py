@@ -23,14 +23,16 @@ class Journal:
 
     Args:
         run: Folder of the training.
-        reached: Steps of the last saved state; lines of later steps are taken back.
         heard: Hears what is told.
     """
 
-    def __init__(self, run: Path, *, reached: int, heard: Heard) -> None:
+    def __init__(self, run: Path, *, heard: Heard) -> None:
         self._path = run / FILE
         self._heard = heard
-        kept = [line for line in read(run) if line.get("step", 0) <= reached]
+
+    def go_on(self, reached: int) -> None:
+        """Take back what was told of steps after the last saved state."""
+        kept = [line for line in read(self._path.parent) if line.get("step", 0) <= reached]
         text = "".join(f"{json.dumps(line)}\n" for line in kept)
         temporary = self._path.with_suffix(".tmp")
         temporary.write_text(text, encoding="utf-8")

@@ -94,15 +94,15 @@ def shard_file(run: Path, number: int) -> Path:
     return run / "latents" / f"{number:05d}.safetensors"
 
 
-def kept_latents(
+def keep_latents(
     run: Path,
     pairs: Sequence[tuple[Example, Size]],
     encoder: Encoder,
     told: Told,
     *,
     mirrored: bool,
-) -> LatentCache:
-    """Return the latents of all pictures; those of an earlier start are used if nothing changed.
+) -> None:
+    """Make the latents of all pictures; those of an earlier start are kept if nothing changed.
 
     Args:
         run: Folder of the training.
@@ -130,7 +130,6 @@ def kept_latents(
                 flipped = None if mask is None else mask.flip(-1)
                 tensors |= encoder.encoded(f"{place}.mirrored", pixels.flip(-1), flipped)
         write_safetensors(path, tensors, {"key": key})
-    return LatentCache(run)
 
 
 def prepared(example: Example, size: Size) -> tuple[Tensor, Tensor | None]:

@@ -15,6 +15,7 @@ from torch import Tensor
 from webui.modules.errors import NumericsError
 from webui.modules.training.buckets import Order, Turn
 from webui.modules.training.chance import layers_by_chance
+from webui.modules.training.company import ALONE, Company
 from webui.modules.training.optimisers import Corrector
 from webui.modules.training.plan import TrainingPlan
 from webui.modules.training.rates import rate_at
@@ -60,7 +61,12 @@ class Lesson:
 
 
 def train_step(
-    step: int, course: Course[Sample], corrector: Corrector, order: Order, plan: TrainingPlan
+    step: int,
+    course: Course[Sample],
+    corrector: Corrector,
+    order: Order,
+    plan: TrainingPlan,
+    company: Company = ALONE,
 ) -> Lesson:
     """Take one step.
 
@@ -70,12 +76,13 @@ def train_step(
         corrector: What is corrected.
         order: Whose turn it is.
         plan: The training.
+        company: Who trains along.
 
     Raises:
         NumericsError: If a guess or a gradient is no number; nothing is corrected then.
     """
-    turns = order.turns(step)
-    total = 0.0
+    group = order.turns(step)
+    turns, total = company.share(group), 0.0
     with layers_by_chance(plan.seed, step):
         for first in range(0, len(turns), plan.batch_size):
             together = turns[first : first + plan.batch_size]
@@ -87,13 +94,14 @@ def train_step(
             guess = course.predict(sample)
 
             # 3. Compare: how far is the guess from the truth?
-            loss = course.compare(guess, sample).sum() / len(turns)
+            loss = course.compare(guess, sample).sum() / len(group)
             loss.backward()  # pyright: ignore[reportUnknownMemberType] - untyped in torch
             total += float(loss.detach())
 
     # 4. Correct: what is learned moves against its share of the error.
     rate = rate_at(plan.correction, step, plan.steps)
-    length = corrector.shorten()
+    company.add_up(corrector.parameters.values())
+    length, total = corrector.shorten(), company.total(total)
     if not math.isfinite(total) or not math.isfinite(length):
         message = f"the loss of step {step + 1} is no number; the last saved state is untouched"
         hint = "Lower the learning rate, then go on from the last saved state."

@@ -1,9 +1,7 @@
 """From a folder of pictures to a file in use: the whole story of a training."""
 
-import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 import torch
@@ -12,16 +10,14 @@ from webui.modules.device import Device
 from webui.modules.errors import UnsupportedModelError
 from webui.modules.networks.checkpoint import Checkpoint, load_checkpoint, load_vae
 from webui.modules.networks.predict import TextPredictor, UNetPredictor
-from webui.modules.text.learned import LearnedWords
-from webui.modules.training import export, state
-from webui.modules.training.buckets import Order, Size, size_for
+from webui.modules.training.buckets import Size, size_for
+from webui.modules.training.company import Company, joined
 from webui.modules.training.denoising import Denoising, Shown
-from webui.modules.training.journal import STEPS, Heard, Journal
-from webui.modules.training.latents import Encoder, LatentCache, kept_latents
+from webui.modules.training.journal import STEPS
+from webui.modules.training.latents import Encoder, LatentCache, keep_latents
 from webui.modules.training.learned import Learned
-from webui.modules.training.loop import Course, measure, train_step
+from webui.modules.training.loop import Course
 from webui.modules.training.objective import levels
-from webui.modules.training.optimisers import Corrector
 from webui.modules.training.parameterisations.aesthetic import Mood
 from webui.modules.training.parameterisations.checkpoint import Painter
 from webui.modules.training.parameterisations.embedding import Word
@@ -39,46 +35,12 @@ from webui.modules.training.plan import (
 )
 from webui.modules.training.rates import last_step
 from webui.modules.training.reconstruction import Reconstruction
+from webui.modules.training.sitting import Desk, Sitting, Watched
 from webui.modules.training.texts import Texts
-from webui.modules.types import ModelKind, PauseWork, StopDrawing, Tell
+from webui.modules.types import ModelKind
 
 PAINTER_CHANNELS: Final = 4
 """Channels that the denoising network of a trainable checkpoint reads."""
-
-MEASURED: Final = 8
-"""At most so many pictures are measured on."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Watched:
-    """What a sample picture is drawn with: the painter as it is at this step.
-
-    Attributes:
-        checkpoint: The painter, wearing what is learned.
-        words: What prompts can name.
-        device: Where it is, and in which number format.
-        step: Steps done.
-    """
-
-    checkpoint: Checkpoint
-    words: LearnedWords
-    device: Device
-    step: int
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Desk:
-    """Who stands beside a training.
-
-    Attributes:
-        tell: Hears of progress; ends the training by raising.
-        preview: Draws sample pictures into the folder of the run and returns their names there.
-        heard: Hears every line of the log.
-    """
-
-    tell: Tell
-    preview: Callable[[Watched], Sequence[str]]
-    heard: Heard
 
 
 def train(plan: TrainingPlan, device: Device, desk: Desk) -> Mapping[str, Any]:
@@ -101,7 +63,12 @@ def train(plan: TrainingPlan, device: Device, desk: Desk) -> Mapping[str, Any]:
         StopDrawing: If somebody ended it before the first step.
         PauseWork: If others shall go first; everything is saved.
     """
-    plan = replace(plan, steps=last_step(plan.correction, plan.steps))
+    with joined() as company:
+        plan = replace(plan, steps=last_step(plan.correction, plan.steps))
+        return _train(plan, device, desk, company)
+
+
+def _train(plan: TrainingPlan, device: Device, desk: Desk, company: Company) -> Mapping[str, Any]:
     (plan.run / STEPS).mkdir(parents=True, exist_ok=True)
 
     # 1. The pictures, and a size for each.
@@ -116,13 +83,13 @@ def train(plan: TrainingPlan, device: Device, desk: Desk) -> Mapping[str, Any]:
 
     # 3. Each picture's latents, made once.
     source = plan.vae or plan.base
-    cache = kept_latents(
-        plan.run,
-        pairs,
-        Encoder(vae=base.vae, device=own, source=f"{source.path} {source.sha256}"),
-        lambda done, total: desk.tell(0, plan.steps, f"latents {done}/{total}"),
-        mirrored=plan.data.flip,
-    )
+    encoder = Encoder(vae=base.vae, device=own, source=f"{source.path} {source.sha256}")
+
+    def told(done: int, total: int) -> None:
+        desk.tell(0, plan.steps, f"latents {done}/{total}")
+
+    company.led(lambda: keep_latents(plan.run, pairs, encoder, told, mirrored=plan.data.flip))
+    cache = LatentCache(plan.run)
 
     # 4. What is corrected, worn by the painter while it learns.
     learned = _learned(plan, base)
@@ -132,125 +99,8 @@ def train(plan: TrainingPlan, device: Device, desk: Desk) -> Mapping[str, Any]:
             TextPredictor(base, device), plan.clip_skip, words, changing=learned.changes_text
         )
         course = _course(plan, pairs, cache, base, texts, device)
-        return _Sitting(plan, desk, learned, watched).go(course, pairs, found.digest)
-
-
-class _Sitting:
-    """From the saved state, or the beginning, to the end or the next stop."""
-
-    def __init__(self, plan: TrainingPlan, desk: Desk, learned: Learned, watched: Watched) -> None:
-        self._plan = plan
-        self._desk = desk
-        self._learned = learned
-        self._watched = watched
-        factors = {
-            name: learned.factor(name, plan.correction.text_rate) for name in learned.parameters
-        }
-        self._corrector = Corrector(learned.parameters, factors, plan.correction)
-        self._notes: list[str] = []
-
-    def go(
-        self, course: Course[Any], pairs: Sequence[tuple[Example, Size]], pictures: str
-    ) -> Mapping[str, Any]:
-        """Take the steps that are left, and write the file."""
-        plan, watch = self._plan, self._plan.watch
-        held_out = _held_out(pairs, plan)
-        shown = [place for place in range(len(pairs)) if place not in held_out]
-        order = Order(pairs, shown, plan)
-        samples = course.measured(held_out or shown[:MEASURED]) if watch.measure_every else []
-        reached = self._begin(pictures)
-        journal = Journal(plan.run, reached=reached.step, heard=self._desk.heard)
-        loss = 0.0
-        try:
-            if reached.step == 0:
-                reached = self._look(journal, course, samples, reached)
-            while reached.step < plan.steps:
-                self._desk.tell(reached.step, plan.steps, "training")
-                began = time.perf_counter()
-                lesson = train_step(reached.step, course, self._corrector, order, plan)
-                loss = lesson.loss
-                reached = replace(reached, step=lesson.step)
-                journal.tell(
-                    {
-                        "step": lesson.step,
-                        "loss": lesson.loss,
-                        "rate": lesson.rate,
-                        "length": lesson.length,
-                        "seconds": round(time.perf_counter() - began, 4),
-                    }
-                )
-                reached = self._look(journal, course, samples, reached)
-        except (StopDrawing, PauseWork) as wish:
-            if reached.step:
-                self._save(reached)
-            if reached.step == 0 or isinstance(wish, PauseWork):
-                raise
-        self._write(plan.out, reached)
-        return {
-            "path": str(plan.out),
-            "step": reached.step,
-            "loss": loss,
-            "best": reached.best[0] if reached.best else None,
-            "notes": self._notes,
-        }
-
-    def _begin(self, pictures: str) -> state.Reached:
-        """Return how far the training is, and bring back all that belongs to it."""
-        reached = state.saved(self._plan.run)
-        if reached is None:
-            return state.Reached(step=0, pictures=pictures)
-        state.resume(self._plan.run, self._corrector)
-        if reached.pictures != pictures:
-            self._notes.append("pictures or captions have changed since the training began")
-        return replace(reached, pictures=pictures)
-
-    def _look(
-        self, journal: Journal, course: Course[Any], samples: Sequence[Any], reached: state.Reached
-    ) -> state.Reached:
-        """Measure, draw sample pictures and save where it is time for that."""
-        watch, step = self._plan.watch, reached.step
-        last = step == self._plan.steps
-
-        def due(every: int) -> bool:
-            return every > 0 and (step % every == 0 or last)
-
-        if samples and due(watch.measure_every):
-            wrong = measure(course, samples, lambda: self._told(step, "measuring"))
-            journal.tell({"step": step, "held_out": wrong})
-            if step and (reached.best is None or wrong < reached.best[1]):
-                reached = replace(reached, best=(step, wrong))
-        if watch.sample is not None and due(watch.sample_every):
-            self._told(step, "drawing samples")
-            with self._corrector.averaged():
-                names = self._desk.preview(replace(self._watched, step=step))
-            journal.tell({"step": step, "samples": list(names)})
-        if step and due(watch.save_every):
-            self._save(reached)
-            if not last:
-                path = (
-                    self._plan.run / STEPS / f"{self._plan.name}-{step:06d}{self._plan.out.suffix}"
-                )
-                self._write(path, reached)
-                journal.tell({"step": step, "file": f"{STEPS}/{path.name}"})
-                self._forget_old()
-        return reached
-
-    def _told(self, step: int, what: str) -> None:
-        self._desk.tell(step, self._plan.steps, what)
-
-    def _save(self, reached: state.Reached) -> None:
-        state.save(self._plan.run, self._corrector, reached)
-
-    def _write(self, path: Path, reached: state.Reached) -> None:
-        tensors = self._learned.tensors(self._corrector.finished)
-        shape = self._watched.checkpoint.architecture
-        export.write(path, tensors, self._plan, shape, step=reached.step, pictures=reached.pictures)
-
-    def _forget_old(self) -> None:
-        """Keep the last files in between; the others were this training's own."""
-        steps = sorted((self._plan.run / STEPS).glob(f"{self._plan.name}-*{self._plan.out.suffix}"))
-        for path in steps[: -self._plan.watch.keep or None]:
-            path.unlink()
+        sitting = Sitting(plan, desk, learned, watched, company)
+        return sitting.go(course, pairs, found.digest)
 
 
 WHOLE: Final = (ModelKind.CHECKPOINT, ModelKind.VAE)
@@ -312,10 +162,3 @@ def _size(example: Example, plan: TrainingPlan) -> Size:
     if not data.buckets:
         return data.resolution, data.resolution
     return size_for(example.size, data.resolution, data.bucket_step)
-
-
-def _held_out(pairs: Sequence[tuple[Example, Size]], plan: TrainingPlan) -> list[int]:
-    """Return the places of pictures that are kept to measure with, chosen by their content."""
-    own = [place for place, (example, _) in enumerate(pairs) if not example.regular]
-    count = min(int(len(own) * plan.data.held_out), len(own) - 1, MEASURED)
-    return sorted(sorted(own, key=lambda place: pairs[place][0].digest)[:count])

@@ -25,11 +25,13 @@ class Reached:
         step: Steps done.
         pictures: Digest of the pictures it was trained on.
         best: The step with the best measurement so far, and that; None if nothing was measured.
+        looked: Whatever was to be measured, drawn and saved at this step is done.
     """
 
     step: int
     pictures: str
     best: tuple[int, float] | None = None
+    looked: bool = True
 
 
 def save(run: Path, corrector: Corrector, reached: Reached) -> None:
@@ -38,7 +40,12 @@ def save(run: Path, corrector: Corrector, reached: Reached) -> None:
     Raises:
         StorageError: If the disk is full or the folder is gone.
     """
-    told = {"step": reached.step, "pictures": reached.pictures, "best": reached.best}
+    told = {
+        "step": reached.step,
+        "pictures": reached.pictures,
+        "best": reached.best,
+        "looked": reached.looked,
+    }
     # Some optimisers let tensors share memory, which this format does not know.
     tensors = {name: tensor.detach().cpu().clone() for name, tensor in corrector.state().items()}
     write_safetensors(run / FILE, tensors, {"reached": json.dumps(told)})
@@ -60,6 +67,7 @@ def saved(run: Path) -> Reached | None:
             step=int(told["step"]),
             pictures=str(told["pictures"]),
             best=None if best is None else (int(best[0]), float(best[1])),
+            looked=bool(told.get("looked", True)),
         )
     except (KeyError, ValueError, TypeError, IndexError) as error:
         message = f"{path.name} of the training {run.name} cannot be read: {error}"

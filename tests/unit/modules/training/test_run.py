@@ -23,7 +23,7 @@ from webui.modules.weights.read import open_tensors
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from webui.modules.training.run import Watched
+    from webui.modules.training.sitting import Watched
 
 
 @pytest.mark.parametrize("kind", KINDS)
