@@ -42,14 +42,14 @@ class Company:
         for parameter in parameters:
             if parameter.grad is None:
                 parameter.grad = torch.zeros_like(parameter)
-            distributed.all_reduce(parameter.grad)
+            distributed.all_reduce(parameter.grad)  # pyright: ignore[reportUnknownMemberType] - untyped
 
     def total(self, number: float) -> float:
         """Return the sum of a number over all processes."""
         if self.size == 1:
             return number
         told = torch.tensor(number, dtype=torch.float64)
-        distributed.all_reduce(told)
+        distributed.all_reduce(told)  # pyright: ignore[reportUnknownMemberType] - untyped
         return float(told)
 
     def led(self, act: Callable[[], None]) -> None:
