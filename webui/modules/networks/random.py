@@ -1,4 +1,4 @@
-"""A checkpoint of true shape with random weights, to measure where real ones cannot be had."""
+"""Files of true shape with random weights, to measure where real ones cannot be had."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -48,6 +48,36 @@ def write_random_checkpoint(path: Path, shape: Architecture = SD1, seed: int = 0
     """
     generator = torch.Generator().manual_seed(seed)
     write_safetensors(path, dict(_tensors(shape, generator)), {})
+
+
+def write_random_lora(path: Path, rank: int = 32, shape: Architecture = SD1, seed: int = 0) -> int:
+    """Write a LoRA of kohya's kind for all attention layers; return how many layers it changes.
+
+    Raises:
+        StorageError: If it cannot be written.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    tensors: dict[str, Tensor] = {}
+    for name, size in _attention(shape):
+        ends = (1,) * (len(size) - 2)
+        for part, sides in (("up", (size[0], rank)), ("down", (rank, size[1]))):
+            random = torch.randn(*sides, *ends, generator=generator) * _SPREAD
+            tensors[f"{name}.lora_{part}.weight"] = random.to(torch.float16)
+        tensors[f"{name}.alpha"] = torch.tensor(rank / 2, dtype=torch.float16)
+    write_safetensors(path, tensors, {})
+    return len(tensors) // 3
+
+
+def _attention(shape: Architecture) -> Iterator[tuple[str, torch.Size]]:
+    """Yield kohya's name and the size of each layer that a plain LoRA changes."""
+    for name, parameter in build_unet(shape.unet).named_parameters():
+        path = name.removesuffix(".weight")
+        if path != name and "attentions" in name and parameter.ndim > 1:
+            yield f"lora_unet_{path.replace('.', '_')}", parameter.shape
+    for name, parameter in build_text(shape.text).named_parameters():
+        path = name.removesuffix(".weight").removeprefix("text_model.")
+        if name.endswith("weight") and "layers" in name and parameter.ndim > 1:
+            yield f"lora_te_text_model_{path.replace('.', '_')}", parameter.shape
 
 
 def _tensors(shape: Architecture, generator: torch.Generator) -> Iterator[tuple[str, Tensor]]:
