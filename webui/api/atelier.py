@@ -16,6 +16,7 @@ from starlette.concurrency import run_in_threadpool
 from webui.api import (
     ablation,
     docs_page,
+    explaining,
     extensions,
     models,
     replay,
@@ -57,6 +58,7 @@ def router(studio: Studio) -> APIRouter:
     return serving(
         studio,
         routes,
+        explaining.routes,
         models.routes,
         replay.routes,
         sheets.routes,

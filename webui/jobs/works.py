@@ -11,7 +11,9 @@ from webui.modules.training.plan import MeasurePlan, TrainingPlan
 from webui.modules.types import (
     BakePlan,
     ConvertPlan,
+    ExplainPlan,
     ExtractPlan,
+    GuideStepPlan,
     JoinPlan,
     MergePlan,
     ResizePlan,
@@ -32,6 +34,8 @@ Work = (
     | ConvertPlan
     | TrainingPlan
     | MeasurePlan
+    | ExplainPlan
+    | GuideStepPlan
 )
 """Everything that the worker does besides drawing. A class with ``YIELDS`` set is long: it pauses
 while others have something to do, and is begun again from the state that it has saved."""
@@ -147,6 +151,19 @@ def _measure(work: MeasurePlan, engine: "Engine", tell: Tell) -> Result:
     return measure_training(work, engine, tell)
 
 
+def _explain(work: ExplainPlan, engine: "Engine", tell: Tell) -> Result:
+    from webui.modules.layers.explain import explain
+    from webui.modules.layers.explain_help import Help
+
+    return explain(work, Help(tell=tell, load=engine.load, device=engine.device))
+
+
+def _show_one_turn(work: GuideStepPlan, engine: "Engine", tell: Tell) -> Result:
+    from webui.modules.training.one_turn import one_turn
+
+    return one_turn(work, engine.device, tell)
+
+
 _CARRIERS: Final[Mapping[type[Work], Callable[[Any, "Engine", Tell], Result]]] = {
     MergePlan: _merge,
     ExtractPlan: _extract,
@@ -157,4 +174,6 @@ _CARRIERS: Final[Mapping[type[Work], Callable[[Any, "Engine", Tell], Result]]] =
     ConvertPlan: _convert,
     TrainingPlan: _train,
     MeasurePlan: _measure,
+    ExplainPlan: _explain,
+    GuideStepPlan: _show_one_turn,
 }
