@@ -227,7 +227,7 @@ class DrawingTab:
         own: list[Block] = [hires.checkpoint, hires.upscaler] if hires else []
         lists = [form.checkpoint, form.vae, form.styles, form.refiner.checkpoint]
         added = [part for extension in form.extensions for part in extension.offered()]
-        return [*lists, self.add_ons.chosen, *own, *added]
+        return [*lists, self.add_ons.chosen, self.add_ons.how, *own, *added]
 
     def offer_files(self) -> Updates:
         """Return the lists of files as the folders are now."""
@@ -239,6 +239,7 @@ class DrawingTab:
             form.styles: gr.update(choices=self.styles.names()),
             form.refiner.checkpoint: gr.update(choices=checkpoints),
             self.add_ons.chosen: gr.update(choices=callable_files, visible=bool(callable_files)),
+            self.add_ons.how: gr.update(visible=bool(callable_files)),
         }
         if form.hires:
             updates[form.hires.checkpoint] = gr.update(choices=[SAME, *checkpoints])
