@@ -23,6 +23,7 @@ from webui.ui.png_info_tab import build_png_info
 from webui.ui.scenery import build_scenery
 from webui.ui.sending import Sending
 from webui.ui.theme import paper_and_ink
+from webui.ui.training_tab import build_training
 from webui.ui.using import Using
 
 DRAWING: Final = ("txt2img", "img2img")
@@ -57,6 +58,10 @@ def build_page(studio: Studio) -> gr.Blocks:
                     for name in DRAWING
                 )
                 models = _models_tab(txt2img, {"txt2img": txt2img, "img2img": img2img}, tabs)
+                with labels.make(
+                    gr.Tab, {"label": "tab.train"}, id="train", elem_id="tab_train"
+                ) as training_tab:
+                    training = build_training(labels, studio, txt2img, tabs)
                 with labels.make(gr.Tab, {"label": "tab.png_info"}, id="png_info"):
                     png_info = build_png_info(labels, studio, txt2img, tabs)
                 with labels.make(gr.Tab, {"label": "tab.history"}, id="history") as history_tab:
@@ -85,6 +90,8 @@ def build_page(studio: Studio) -> gr.Blocks:
             [history.grid, history.trail, history.older, history.newer],
             **QUICK,
         )
+        for moment in (page.load, training_tab.select):
+            moment(training.arrive, None, training.everything(), **QUICK)
         _connect_language(page, labels, language)
         _connect_files(page, studio, [txt2img, img2img], refresh, models)
         page.load(scenery.arrive, None, scenery.outputs(), **FOLLOWING)
@@ -195,7 +202,9 @@ def mount_options(studio: Studio) -> dict[str, Any]:
 
 def _head() -> str:
     """Return style and script as they are: Gradio would rewrite what it gets as ``css``."""
-    styles = "".join(f"<style>{asset(name)}</style>" for name in ("atelier.css", "models.css"))
+    styles = "".join(
+        f"<style>{asset(name)}</style>" for name in ("atelier.css", "models.css", "training.css")
+    )
     scripts = "".join(f"<script>{asset(name)}</script>" for name in ("atelier.js", "library.js"))
     return styles + scripts
 
