@@ -77,7 +77,7 @@ class Guide:
 def read_guide(studio: Studio, checkpoint: str) -> Guide:
     """Return the guide for a checkpoint, empty where it cannot be read."""
     base = _base(studio, checkpoint)
-    inside = _contents(base) if base else {}
+    inside: Mapping[str, TensorFacts] = _contents(base) if base else {}
     chapters = tuple(_chapter(kind, studio, base, inside) for kind in KINDS)
     return Guide(
         checkpoint=base.record.stem if base else "",
@@ -122,7 +122,7 @@ def _chapter(
     example = (
         base if kind is ModelKind.CHECKPOINT else next(iter(_fitting(cards, studio, base)), None)
     )
-    own = _contents(example) if example else {}
+    own: Mapping[str, TensorFacts] = _contents(example) if example else {}
     return Chapter(
         kind=kind,
         folder=rule(kind).folder,
