@@ -6,7 +6,7 @@ the same add-ons are put on again for nothing while their weights are kept.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import torch
@@ -19,7 +19,9 @@ from webui.modules.layers.room import HasRoom, Room, is_ample, size_of
 KEPT: Final = 2
 """So many sets of changed weights are kept for a network; more would be much memory."""
 
-_PLAIN: Final = frozenset({"lora_up.weight", "lora_down.weight", "alpha", "scale"})
+_FACTORS: Final = ("lora_up.weight", "lora_down.weight")
+
+_PLAIN: Final = frozenset({*_FACTORS, "alpha", "scale"})
 """The parts of a layer whose change is a product of two matrices and nothing else."""
 
 _PIECE: Final = 1024 * 1024
@@ -137,9 +139,12 @@ class Worn:
         places = dict(zip(own, room.like(own.values()), strict=True))
         weights: dict[str, Tensor] = {}
         failed: dict[str, int] = {}
+        widened = _widened(changes, next(iter(own.values())).device)
         for path, wanted in by_layer.items():
             layer = _Layer(path, own, places)
-            if layer.add_plain(wanted) or layer.add_any(wanted, failed):
+            if layer.add_plain(
+                [widened.get(change.key, change) for change in wanted]
+            ) or layer.add_any(wanted, failed):
                 weights |= layer.changed
         return _Set(room=room, weights=weights, failed=failed, changes=changes)
 
@@ -177,14 +182,17 @@ class _Layer:
     def add_plain(self, changes: Sequence[LayerChange]) -> bool:
         """Add changes that are each a product of two matrices, as one product; tell if they are."""
         own, place = self._own[self._weight], self._places[self._weight]
-        factors = [_factors(change, own) for change in changes]
-        pairs = [pair for pair in factors if pair is not None]
-        if len(pairs) < len(factors):
+        found = [_product(change, own) for change in changes]
+        products = [product for product in found if product is not None]
+        if len(products) < len(found):
             return False
-        up, down = pairs[0]
-        if len(pairs) > 1:
-            up, down = torch.cat([up for up, _ in pairs], 1), torch.cat([down for _, down in pairs])
-        _add_product(up, down, _matrix(own), _matrix(place))
+        product = products[0]
+        if len(products) > 1:
+            product = _Product(
+                torch.cat([each.up * each.scale for each in products], 1),
+                torch.cat([each.down for each in products]),
+            )
+        product.add_to(_matrix(own), _matrix(place))
         self.changed[self._weight] = place
         return True
 
@@ -217,18 +225,51 @@ class _Layer:
         return bool(self.changed)
 
 
-def _add_product(up: Tensor, down: Tensor, own: Tensor, place: Tensor) -> None:
-    """Write ``own + up @ down`` into ``place``; all are matrices, the factors in float32."""
-    if own.dtype == torch.float32:
-        torch.mm(up, down, out=place)
-        place.add_(own)
-        return
-    step = max(1, _PIECE // own.shape[1])
-    wide = torch.empty(min(step, len(own)), own.shape[1], device=own.device)
-    for first in range(0, len(own), step):
-        rows = slice(first, first + step)
-        sums = wide[: len(own[rows])].copy_(own[rows])
-        place[rows].copy_(sums.addmm_(up[rows], down))
+@dataclass(frozen=True, slots=True)
+class _Product:
+    """``scale * up @ down``, both factors in float32."""
+
+    up: Tensor
+    down: Tensor
+    scale: float = 1.0
+
+    def add_to(self, own: Tensor, place: Tensor) -> None:
+        """Write the sum of a matrix and this product into a place of the matrix' format."""
+        if own.dtype == torch.float32:
+            torch.mm(self.up, self.down, out=place)
+            torch.add(own, place, alpha=self.scale, out=place)
+            return
+        step = max(1, _PIECE // own.shape[1])
+        wide = torch.empty(min(step, len(own)), own.shape[1], device=own.device)
+        for first in range(0, len(own), step):
+            rows = slice(first, first + step)
+            sums = wide[: len(own[rows])].copy_(own[rows])
+            place[rows].copy_(sums.addmm_(self.up[rows], self.down, alpha=self.scale))
+
+
+def _widened(
+    changes: Sequence[LayerChange], device: torch.device
+) -> Mapping[tuple[int, str, float, int], LayerChange]:
+    """Return plain changes with their factors in float32 on the device, by their keys.
+
+    All are brought there at once: hundreds of small tensors one by one take longer than the sums.
+    """
+    plain = [change for change in changes if _is_plain(change.parts)]
+    if not plain:
+        return {}
+    factors = [change.parts[name] for change in plain for name in _FACTORS]
+    flat = torch.cat([factor.reshape(-1) for factor in factors]).to(device, torch.float32)
+    wide = iter(torch.split(flat, [factor.numel() for factor in factors]))
+    return {
+        change.key: replace(
+            change,
+            parts={
+                **change.parts,
+                **{name: next(wide).view(change.parts[name].shape) for name in _FACTORS},
+            },
+        )
+        for change in plain
+    }
 
 
 def _is_plain(parts: Parts) -> bool:
@@ -236,8 +277,8 @@ def _is_plain(parts: Parts) -> bool:
     return method is not None and method.name == "lora" and set(parts) <= _PLAIN
 
 
-def _factors(change: LayerChange, weight: Tensor) -> tuple[Tensor, Tensor] | None:
-    """Return the two matrices whose product is the change, in the order of the weight's memory.
+def _product(change: LayerChange, weight: Tensor) -> _Product | None:
+    """Return the product that a change is, its columns in the order of the weight's memory.
 
     None if the change is more than such a product, or does not fit the weight.
     """
@@ -245,15 +286,14 @@ def _factors(change: LayerChange, weight: Tensor) -> tuple[Tensor, Tensor] | Non
     if method is None or not _is_plain(change.parts):
         return None
     parts = first_dimensions(change.parts, change.rank) if change.rank else change.parts
-    up, down = parts["lora_up.weight"], parts["lora_down.weight"]
+    up, down = (parts[name] for name in _FACTORS)
     pointwise = up.numel() == up.shape[0] * up.shape[1]
     if not pointwise or up.shape[0] != weight.shape[0] or up.shape[1] != down.shape[0]:
         return None
     if down[0].numel() != weight[0].numel():
         return None
     scale = scale_of(method, change.parts) * change.strength
-    up = up.to(weight.device, torch.float32).flatten(1) * scale
-    return up, _matrix(_ordered(down.to(weight.device, torch.float32), weight))
+    return _Product(up.flatten(1), _matrix(_ordered(down, weight)), scale)
 
 
 def _ordered(down: Tensor, weight: Tensor) -> Tensor:
