@@ -13,7 +13,9 @@ from webui.services.models import Suggested
 from webui.services.studio import Studio
 from webui.ui.drawing_layout import Picker, Site, build_drawing
 from webui.ui.drawing_tab import DrawingTab, checkpoint_choices
+from webui.ui.explain_panel import build_explain
 from webui.ui.extension_fields import extension_texts, title_key
+from webui.ui.guide_tab import build_guide
 from webui.ui.history_tab import build_history
 from webui.ui.labels import Labels
 from webui.ui.messages import LANGUAGES, Words, load_words
@@ -66,6 +68,7 @@ def build_page(studio: Studio) -> gr.Blocks:
                     png_info = build_png_info(labels, studio, txt2img, tabs)
                 with labels.make(gr.Tab, {"label": "tab.history"}, id="history") as history_tab:
                     history = build_history(labels, studio)
+                _guide_tab(labels, studio, txt2img.form.checkpoint)
             with gr.Column(elem_id="show"):
                 scenery.notice.render()
                 with gr.Column(elem_id="scene"):
@@ -115,9 +118,19 @@ def _models_tab(first: DrawingTab, drawing: Mapping[str, DrawingTab], tabs: gr.T
     labels = first.labels
     with labels.make(gr.Tab, {"label": "tab.models"}, id="models", elem_id="tab_models") as tab:
         models = build_models(labels, first.studio, first.form.checkpoint)
+    build_explain(labels, first.studio, models)
     Using(models=models, drawing=drawing, tabs=tabs).connect()
     tab.select(models.page, [*models.asked(), models.offset], models.listed(), **QUICK)
     return models
+
+
+def _guide_tab(labels: Labels, studio: Studio, checkpoint: gr.Dropdown) -> None:
+    name = {"label": "tab.guide"}
+    with labels.make(gr.Tab, name, id="guide", elem_id="tab_guide") as tab:
+        guide = build_guide(labels, studio, checkpoint)
+    given: Any = [checkpoint, guide.picture]
+    laid: Any = [guide.chapters, guide.picture, guide.caption, guide.turned]
+    tab.select(guide.arrive, given, laid, **QUICK)
 
 
 def _example(event: gr.EventData) -> str:
@@ -203,7 +216,8 @@ def mount_options(studio: Studio) -> dict[str, Any]:
 def _head() -> str:
     """Return style and script as they are: Gradio would rewrite what it gets as ``css``."""
     styles = "".join(
-        f"<style>{asset(name)}</style>" for name in ("atelier.css", "models.css", "training.css")
+        f"<style>{asset(name)}</style>"
+        for name in ("atelier.css", "models.css", "training.css", "guide.css")
     )
     scripts = "".join(f"<script>{asset(name)}</script>" for name in ("atelier.js", "library.js"))
     return styles + scripts
