@@ -9,6 +9,7 @@ import pytest
 
 from webui.jobs.views import Failure
 from webui.modules.errors import SizeError, WebuiError
+from webui.services.guide import KINDS, PARTS
 from webui.ui import messages
 from webui.ui.drawing_tab import SHAPES
 from webui.ui.easel import HANDS, STEPS
@@ -62,6 +63,15 @@ def test_nothing_is_translated_in_vain() -> None:
 
     tools = [tool for group in (*HANDS, *STEPS) for tool in group]
     lists = {
+        "explain": (
+            *(f"{kind}_means" for kind in KINDS),
+            *(f"part_{part}" for part in (*PARTS, "others")),
+            *("relative", "change", "keys", "values", "read_texts", "read_noise"),
+        ),
+        "guide": (
+            *(f"{how}{kind}" for kind in KINDS for how in ("", "corrects_", "touches_")),
+            *(f"part_{part}" for part in (*PARTS, "words", "keys", "values")),
+        ),
         "form": SHAPES,
         "easel": (*tools, "give", "give_hint", "refused", "remove", "size", "color"),
         "mask": SOFT,
