@@ -27,6 +27,7 @@ from webui.ui.sending import Sending
 from webui.ui.theme import paper_and_ink
 from webui.ui.training_tab import build_training
 from webui.ui.using import Using
+from webui.ui.workshop_tab import WorkshopTab, build_workshop
 
 DRAWING: Final = ("txt2img", "img2img")
 """The tabs that draw."""
@@ -59,7 +60,8 @@ def build_page(studio: Studio) -> gr.Blocks:
                     )
                     for name in DRAWING
                 )
-                models = _models_tab(txt2img, {"txt2img": txt2img, "img2img": img2img}, tabs)
+                using = _models_tab(txt2img, {"txt2img": txt2img, "img2img": img2img}, tabs)
+                workshop = _workshop_tab(labels, studio, using)
                 with labels.make(
                     gr.Tab, {"label": "tab.train"}, id="train", elem_id="tab_train"
                 ) as training_tab:
@@ -96,7 +98,7 @@ def build_page(studio: Studio) -> gr.Blocks:
         for moment in (page.load, training_tab.select):
             moment(training.arrive, None, training.everything(), **QUICK)
         _connect_language(page, labels, language)
-        _connect_files(page, studio, [txt2img, img2img], refresh, models)
+        _connect_files(page, studio, [txt2img, img2img, workshop], refresh, using.models)
         page.load(scenery.arrive, None, scenery.outputs(), **FOLLOWING)
         for moment in (page.load, txt2img.generate.click, img2img.generate.click):
             moment(lambda: foot(studio, labels.words), None, footer, **QUICK)
@@ -114,14 +116,15 @@ def _drawing_tab(site: Site) -> DrawingTab:
         return build_drawing(site)
 
 
-def _models_tab(first: DrawingTab, drawing: Mapping[str, DrawingTab], tabs: gr.Tabs) -> ModelsTab:
+def _models_tab(first: DrawingTab, drawing: Mapping[str, DrawingTab], tabs: gr.Tabs) -> Using:
     labels = first.labels
     with labels.make(gr.Tab, {"label": "tab.models"}, id="models", elem_id="tab_models") as tab:
         models = build_models(labels, first.studio, first.form.checkpoint)
     build_explain(labels, first.studio, models)
-    Using(models=models, drawing=drawing, tabs=tabs).connect()
+    using = Using(models=models, drawing=drawing, tabs=tabs)
+    using.connect()
     tab.select(models.page, [*models.asked(), models.offset], models.listed(), **QUICK)
-    return models
+    return using
 
 
 def _guide_tab(labels: Labels, studio: Studio, checkpoint: gr.Dropdown) -> None:
@@ -131,6 +134,14 @@ def _guide_tab(labels: Labels, studio: Studio, checkpoint: gr.Dropdown) -> None:
     given: Any = [checkpoint, guide.picture]
     laid: Any = [guide.chapters, guide.picture, guide.caption, guide.turned]
     tab.select(guide.arrive, given, laid, **QUICK)
+
+
+def _workshop_tab(labels: Labels, studio: Studio, using: Using) -> WorkshopTab:
+    name = {"label": "tab.workshop"}
+    with labels.make(gr.Tab, name, id="workshop", elem_id="tab_workshop") as tab:
+        workshop = build_workshop(labels, studio, tab)
+    using.connect_button(workshop.use, "txt2img", workshop.chosen)
+    return workshop
 
 
 def _example(event: gr.EventData) -> str:
@@ -159,15 +170,15 @@ def _connect_language(page: gr.Blocks, labels: Labels, language: gr.Radio) -> No
 def _connect_files(
     page: gr.Blocks,
     studio: Studio,
-    drawing: Sequence[DrawingTab],
+    offering: Sequence[DrawingTab | WorkshopTab],
     refresh: gr.Button,
     models: ModelsTab,
 ) -> None:
     """Keep the lists of files as the folders are; ``library.js`` asks and says when they change."""
-    offered = list({component for tab in drawing for component in tab.offered()})
+    offered = list({component for tab in offering for component in tab.offered()})
 
     def offer() -> dict[Block, Any]:
-        return {key: update for tab in drawing for key, update in tab.offer_files().items()}
+        return {key: update for tab in offering for key, update in tab.offer_files().items()}
 
     def look_again() -> dict[Block, Any]:
         studio.models.refresh()
@@ -217,7 +228,7 @@ def _head() -> str:
     """Return style and script as they are: Gradio would rewrite what it gets as ``css``."""
     styles = "".join(
         f"<style>{asset(name)}</style>"
-        for name in ("atelier.css", "models.css", "training.css", "guide.css")
+        for name in ("atelier.css", "models.css", "workshop.css", "guide.css", "training.css")
     )
     scripts = "".join(f"<script>{asset(name)}</script>" for name in ("atelier.js", "library.js"))
     return styles + scripts

@@ -33,13 +33,23 @@ class Using:
     def connect(self) -> None:
         """Say what the buttons under a card do."""
         for name, button in self.models.uses.items():
-            form = self.drawing[name].form
-            inputs: list[Any] = [self.models.chosen, form.prompt, form.negative_prompt]
-            done = button.click(partial(self.use, name), inputs, self._outputs(name), **QUICK)
-            for tab in self.drawing.values():
-                everything: Any = tab.form.components()
-                touched: list[Any] = [*tab.filled(), tab.offer]
-                done = done.then(tab.change_checkpoint, everything, touched, **QUICK)
+            self.connect_button(button, name, self.models.chosen)
+
+    def connect_button(self, button: gr.Button, name: str, chosen: gr.State) -> None:
+        """Let a button put a file to use.
+
+        Args:
+            button: The button.
+            name: The drawing tab that it leads to.
+            chosen: Which file: ``{"kind": ..., "name": ...}``.
+        """
+        form = self.drawing[name].form
+        inputs: list[Any] = [chosen, form.prompt, form.negative_prompt]
+        done = button.click(partial(self.use, name), inputs, self._outputs(name), **QUICK)
+        for tab in self.drawing.values():
+            everything: Any = tab.form.components()
+            touched: list[Any] = [*tab.filled(), tab.offer]
+            done = done.then(tab.change_checkpoint, everything, touched, **QUICK)
 
     def use(self, name: str, chosen: Chosen, prompt: str, negative: str) -> Updates:
         """Put the open card to use in one of the drawing tabs, and go there."""

@@ -84,6 +84,10 @@ def test_nothing_is_translated_in_vain() -> None:
         "send": ("txt2img", "img2img", "inpaint"),
         "start": (*(f"mode_{mode}" for mode in Mode), *(f"{said}_hint" for said in MISSING)),
         "tab": ("txt2img", "img2img"),
+        "workshop": (
+            *("first", "second", "third", "base", "tuned"),
+            *(f"result_{fact}" for fact in ("layers", "rank", "keeps")),
+        ),
     }
     assert set(unsaid) <= {f"{part}.{name}" for part, names in lists.items() for name in names}
 
