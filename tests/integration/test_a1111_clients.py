@@ -269,7 +269,7 @@ def test_a_body_that_never_ends_is_cut(address: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["extra-single-image", "interrogate", "train/embedding", "no-such-route"]
+    "path", ["extra-single-image", "interrogate", "unload-checkpoint", "no-such-route"]
 )
 def test_a_route_that_is_not_here_says_so(path: str, server: httpx.Client) -> None:
     answer = server.post(f"/sdapi/v1/{path}", json={})

@@ -212,3 +212,48 @@ def test_time_and_memory_are_measured_before_they_are_told(program: Program, pic
     assert told["seconds"] > 100 * told["step_seconds"] > 0
     assert told["memory"] > 50_000_000
     assert "Measured on this machine" in told["basis"]
+
+
+def a1111(pictures: Path, **said: Any) -> dict[str, Any]:
+    """Return every field that A1111's train routes ask for."""
+    return {
+        "id_task": "1", "learn_rate": "0.005", "batch_size": 1, "gradient_step": 1,
+        "data_root": str(pictures), "log_directory": "textual_inversion", "training_width": 64,
+        "training_height": 64, "varsize": False, "steps": 2, "clip_grad_mode": "disabled",
+        "clip_grad_value": "0.1", "shuffle_tags": False, "tag_drop_out": 0,
+        "latent_sampling_method": "once", "use_weight": False, "create_image_every": 0,
+        "template_filename": "style_filewords.txt", "save_image_with_stored_embedding": True,
+        "preview_from_txt2img": False, "preview_prompt": "", "preview_negative_prompt": "",
+        "preview_steps": 20, "preview_sampler_name": "Euler", "preview_cfg_scale": 7,
+        "preview_seed": -1, "preview_width": 64, "preview_height": 64, **said,
+    }  # fmt: skip
+
+
+def test_clients_of_a1111_create_and_train_as_they_are_used_to(
+    program: Program, tmp_path: Path
+) -> None:
+    def post(path: str, body: dict[str, Any]) -> str:
+        answer = program.http.post(f"/sdapi/v1/{path}", json=body)
+        assert answer.status_code == 200, answer.text
+        return answer.json()["info"]
+
+    (tmp_path / "one.png").write_bytes(png(90))
+    emb = program.home / "embeddings" / "glow.pt"
+    begun = {"name": "glow", "num_vectors_per_token": 2, "init_text": "a light"}
+    assert post("create/embedding", begun) == f"create embedding filename: {emb}"
+    assert "already exists" in post("create/embedding", begun)
+    before = emb.read_bytes()
+    said = a1111(tmp_path, embedding_name="glow", save_embedding_every=0)
+    done = post("train/embedding", said)
+    assert done == f"train embedding complete: filename: {emb} error: None"
+    assert emb.read_bytes() != before
+    assert "cannot be read" in post("train/embedding", {**said, "learn_rate": "x"})
+    del said["varsize"]
+    assert "missing the argument 'varsize'" in post("train/embedding", said)
+    assert "was not created here" in post("train/embedding", {**said, "embedding_name": "other"})
+
+    net = program.home / "models" / "hypernetworks" / "net.pt"
+    info = post("create/hypernetwork", {"name": "net", "layer_structure": "1, 2, 1"})
+    assert info == f"create hypernetwork filename: {net}"
+    said = a1111(tmp_path, hypernetwork_name="net", save_hypernetwork_every=0)
+    assert str(net) in post("train/hypernetwork", {**said, "template_filename": "hypernetwork.txt"})

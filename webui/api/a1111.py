@@ -15,7 +15,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 from starlette.concurrency import run_in_threadpool
 
-from webui.api import add_ons, always_on, drawn
+from webui.api import a1111_training, add_ons, always_on, drawn
 from webui.api.a1111_img2img import from_pictures, without_soft
 from webui.api.base64_pictures import decoded
 from webui.api.errors import body, status_of_code
@@ -75,10 +75,6 @@ NOT_HERE: Final = (
     "extra-single-image",
     "extra-batch-images",
     "interrogate",
-    "create/embedding",
-    "create/hypernetwork",
-    "train/embedding",
-    "train/hypernetwork",
     "unload-checkpoint",
     "reload-checkpoint",
     "server-kill",
@@ -90,7 +86,7 @@ NOT_HERE: Final = (
 
 def router(studio: Studio) -> APIRouter:
     """Return the routes for these services."""
-    return serving(studio, add_ons.routes, routes)
+    return serving(studio, add_ons.routes, a1111_training.routes, routes)
 
 
 @routes.post("/txt2img")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, cast, get_args
 from pydantic import TypeAdapter, ValidationError
 
 from webui.modules.errors import JobError
-from webui.modules.training.plan import MeasurePlan, TrainingPlan
+from webui.modules.training.plan import BeginPlan, MeasurePlan, TrainingPlan
 from webui.modules.types import (
     BakePlan,
     ConvertPlan,
@@ -34,6 +34,7 @@ Work = (
     | ConvertPlan
     | TrainingPlan
     | MeasurePlan
+    | BeginPlan
     | ExplainPlan
     | GuideStepPlan
 )
@@ -164,6 +165,14 @@ def _show_one_turn(work: GuideStepPlan, engine: "Engine", tell: Tell) -> Result:
     return one_turn(work, engine.device, tell)
 
 
+def _begin(work: BeginPlan, engine: "Engine", _tell: Tell) -> Result:
+    from webui.modules.training.run import begin
+
+    work.plan.out.parent.mkdir(parents=True, exist_ok=True)
+    begin(work.plan, engine.device)
+    return {"path": str(work.plan.out)}
+
+
 _CARRIERS: Final[Mapping[type[Work], Callable[[Any, "Engine", Tell], Result]]] = {
     MergePlan: _merge,
     ExtractPlan: _extract,
@@ -174,6 +183,7 @@ _CARRIERS: Final[Mapping[type[Work], Callable[[Any, "Engine", Tell], Result]]] =
     ConvertPlan: _convert,
     TrainingPlan: _train,
     MeasurePlan: _measure,
+    BeginPlan: _begin,
     ExplainPlan: _explain,
     GuideStepPlan: _show_one_turn,
 }

@@ -15,6 +15,7 @@ from webui.modules.types import ModelKind
 from webui.services.generate import Drawing
 from webui.services.options import OptionsStore
 from webui.services.resolve import House
+from webui.services.training_a1111 import Classroom
 from webui.services.training_forecast import Forecast, Forecasts
 from webui.services.training_plans import School, plan_of
 from webui.services.training_request import TrainingRequest, spoken
@@ -103,6 +104,7 @@ class Training:
         self.runs = Runs(workshop, drawing)
         self._forecasts = Forecasts(settings, workshop)
         self._drawing = drawing
+        self._workshop = workshop
 
     @property
     def school(self) -> School:
@@ -114,6 +116,11 @@ class Training:
             data_dir=folders.data_dir,
             runs=folders.training,
         )
+
+    @property
+    def classroom(self) -> Classroom:
+        """What A1111's own tabs work with."""
+        return Classroom(school=self.school, workshop=self._workshop, drawing=self._drawing)
 
     def tidy(self, *, before: float) -> None:
         """Remove what a killed server left half written; only at start."""
@@ -202,14 +209,14 @@ class Training:
         if not wish.folder:
             message = "there are no pictures to train on"
             raise PictureError(message, hint="Bring some pictures first.")
-        self._check_host(wish.folder, owner)
+        self.check_host(wish.folder, owner)
         return Path(wish.folder)
 
     def _check_folders(self, settings: Mapping[str, Any], owner: str) -> None:
         if settings.get("data.regular"):
-            self._check_host(str(settings["data.regular"]), owner)
+            self.check_host(str(settings["data.regular"]), owner)
 
-    def _check_host(self, folder: str, owner: str) -> None:
+    def check_host(self, folder: str, owner: str) -> None:
         """Check that somebody may name folders of the server.
 
         Raises:

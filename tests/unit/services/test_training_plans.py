@@ -48,7 +48,12 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def wish(pictures: Path, **said: Any) -> TrainingRequest:
     settings = said.pop("settings", {"steps": 40, "data.resolution": 64})
-    usual = {"kind": ModelKind.LORA, "name": "杯子 cup", "data": pictures, "settings": settings}
+    usual: dict[str, Any] = {
+        "kind": ModelKind.LORA,
+        "name": "杯子 cup",
+        "data": pictures,
+        "settings": settings,
+    }
     return TrainingRequest(**{**usual, **said})
 
 

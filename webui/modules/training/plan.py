@@ -313,3 +313,16 @@ class MeasurePlan:
     place: Path
     file: Path
     key: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BeginPlan:
+    """The file of a training before its first step, as A1111's "Create" tabs make it.
+
+    Attributes:
+        plan: The training.
+    """
+
+    YIELDS: ClassVar[bool] = False
+
+    plan: TrainingPlan

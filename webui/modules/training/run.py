@@ -10,6 +10,7 @@ from webui.modules.device import Device
 from webui.modules.errors import UnsupportedModelError
 from webui.modules.networks.checkpoint import Checkpoint, load_checkpoint, load_vae
 from webui.modules.networks.predict import TextPredictor, UNetPredictor
+from webui.modules.training import export
 from webui.modules.training.buckets import Size, size_for
 from webui.modules.training.company import Company, joined
 from webui.modules.training.denoising import Denoising, Shown
@@ -105,6 +106,25 @@ def _train(plan: TrainingPlan, device: Device, desk: Desk, company: Company) -> 
 
 WHOLE: Final = (ModelKind.CHECKPOINT, ModelKind.VAE)
 """Kinds whose own weights change, which takes 32 bits."""
+
+
+def begin(plan: TrainingPlan, device: Device) -> None:
+    """Write the file of a training as it is before its first step.
+
+    Args:
+        plan: The training; nothing of its pictures is read.
+        device: Where the painter is.
+
+    Raises:
+        ModelError: If the checkpoint cannot be trained.
+        StorageError: If the file cannot be written.
+    """
+    base = _painter(plan, device)
+    learned = _learned(plan, base)
+    with learned.worn():
+        now = {name: each.detach() for name, each in learned.parameters.items()}
+        tensors = learned.tensors(now)
+        export.write(plan.out, tensors, plan, base.architecture, step=0, pictures="")
 
 
 def _painter(plan: TrainingPlan, device: Device) -> Checkpoint:
