@@ -32,7 +32,7 @@ def work_for(file: Path, how: str = "") -> ConvertPlan:
     return ConvertPlan(source=source, to="safetensors", target=file)
 
 
-def count(work: ConvertPlan, _engine, tell) -> dict[str, object]:
+def count(work: Any, _engine, tell) -> dict[str, object]:
     """Count to a hundred, a hundredth of a second each, from what the file says."""
     begun = int(work.target.read_text()) if work.target.exists() else 0
     number = begun

@@ -86,6 +86,7 @@ def test_a_name_that_is_taken_gets_a_number_and_never_leaves_its_folder(bench, h
         ("mix.vae", "mix.safetensors"),
     ):
         plan = plan_work(MergeRequest(first=TINY, second="other", name=wished), bench)
+        assert isinstance(plan, MergePlan)
         assert plan.target == folder / expected
 
 

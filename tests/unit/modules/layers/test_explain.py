@@ -1,6 +1,7 @@
 """Explanations hold to their laws: nothing explains as nothing, and equals resemble each other."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -23,8 +24,8 @@ DEVICE = choose("cpu", "exact")
 HAND = Help(tell=silent, load=lambda record: load_checkpoint(record, DEVICE), device=DEVICE)
 
 
-def told(path: Path, kind: ModelKind, folder: Path, **held):
-    return explain(ExplainPlan(model=record_of(path, kind), pictures=folder, **held), HAND)
+def told(path: Path, kind: ModelKind, folder: Path, **held) -> dict[str, Any]:
+    return dict(explain(ExplainPlan(model=record_of(path, kind), pictures=folder, **held), HAND))
 
 
 def test_a_copied_word_is_named_first_and_its_length_is_told(

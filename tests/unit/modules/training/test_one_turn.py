@@ -1,6 +1,7 @@
 """One turn of the loop, shown: four pictures, and what a correction of each kind would move."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -41,7 +42,8 @@ def turned(folder: Path, kind: ModelKind, level: int = 300):
         side=64,
         pictures=folder / "kept",
     )
-    found = one_turn(plan, choose("cpu", "exact"), lambda _n, _t, text: told.append(text))
+    turn = one_turn(plan, choose("cpu", "exact"), lambda _n, _t, text: told.append(text))
+    found: dict[str, Any] = dict(turn)
     assert told == ["painter", "noise", "predict", "compare", "correct", "kinds"]
     return found, {
         name: read_png(folder / "kept" / f"{kept}.png") for name, kept in found["pictures"].items()
