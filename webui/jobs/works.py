@@ -22,6 +22,8 @@ from webui.modules.types import (
 )
 
 if TYPE_CHECKING:
+    import torch
+
     from webui.modules.pipeline.engine import Engine
 
 Work = (
@@ -107,7 +109,7 @@ def _merge(work: MergePlan, _engine: "Engine", tell: Tell) -> Result:
 def _extract(work: ExtractPlan, engine: "Engine", tell: Tell) -> Result:
     from webui.modules.layers.extract import extract
 
-    return extract(work, tell, engine.device.torch)
+    return extract(work, tell, _exact(engine))
 
 
 def _resize(work: ResizePlan, _engine: "Engine", tell: Tell) -> Result:
@@ -131,7 +133,15 @@ def _join(work: JoinPlan, _engine: "Engine", tell: Tell) -> Result:
 def _unfold(work: UnfoldPlan, engine: "Engine", tell: Tell) -> Result:
     from webui.modules.layers.unfold import unfold
 
-    return unfold(work, tell, engine.device.torch)
+    return unfold(work, tell, _exact(engine))
+
+
+def _exact(engine: "Engine") -> "torch.device":
+    """Return where 64-bit numbers are computed: on a CUDA card, else on the CPU."""
+    import torch
+
+    device = engine.device.torch
+    return device if device.type == "cuda" else torch.device("cpu")
 
 
 def _convert(work: ConvertPlan, _engine: "Engine", tell: Tell) -> Result:

@@ -145,14 +145,14 @@ def _embedding_as_card(plan: ConvertPlan, opened: _Opened, tell: Tell) -> None:
 
 def _aesthetic_as_tensors(plan: ConvertPlan, opened: _Opened, tell: Tell) -> None:
     names = opened.file.names()
-    if len(names) != 1:
-        message = f"{plan.source.name} has {len(names)} tensors"
-        hint = "An aesthetic embedding has one."
-        raise UnsupportedModelError(message, hint=hint, value=plan.source.name)
+    if len(names) != 1:  # a projection lies beside the vector, and both have names
+        _tensors(plan, opened, tell)
+        return
     vector = opened.file.read(names[0])
     tell(1, 1, opened.target.name)
     tensors = {"aesthetic": vector[None] if vector.dim() == 1 else vector}
-    write_safetensors(opened.target, tensors, {"atelier.kind": "aesthetic"})
+    texts = {**as_texts(opened.values), "atelier.kind": "aesthetic"}
+    write_safetensors(opened.target, tensors, texts)
 
 
 def _hypernetwork_as_pt(_plan: ConvertPlan, opened: _Opened, tell: Tell) -> None:
