@@ -407,8 +407,9 @@ LORA_REPEATS: Final = 5
 def lora(told: Mapping[str, Any]) -> Figures:
     """A LoRA of rank 32 on a checkpoint of true size: laid on, at each step, taken off.
 
-    Seconds are the best of several; "first" has the file read, though not from a cold disk. For
-    the ratio of a step the network is asked turn by turn with the LoRA and without it.
+    Seconds are the best of several; "first" has the file read, though not from a cold disk. "Work"
+    is the processors' time divided among the threads: what it would take with nobody else there.
+    For the ratio of a step the network is asked turn by turn with the LoRA and without it.
     """
     import torch
 
@@ -430,9 +431,11 @@ def lora(told: Mapping[str, Any]) -> Figures:
     def job(name: str, weight: float, work: Callable[[], object] = lambda: None) -> None:
         """Time a job's laying on and taking off; its work does not count."""
         use = LayerUse(model=record, weight=weight, text_weight=weight)
-        began = time.perf_counter()
+        began, worked = time.perf_counter(), time.process_time()
         with wardrobe.laid_on(checkpoint, [use], engine.device):
             found.setdefault(name, []).append(time.perf_counter() - began)
+            shared = (time.process_time() - worked) / torch.get_num_threads()
+            found.setdefault(f"{name.removesuffix(' s')} work s", []).append(shared)
             work()
             began = time.perf_counter()
         found.setdefault("off s", []).append(time.perf_counter() - began)

@@ -67,9 +67,13 @@ def _aligned(place: int) -> int:
 
 
 def _on_cpu(size: int) -> Tensor:
-    memory = mmap.mmap(-1, max(size, 1))
     if hasattr(mmap, "MADV_HUGEPAGE"):
+        # Memory that could be shared with other processes, which is the default, has small pages.
+        private = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
+        memory = mmap.mmap(-1, max(size, 1), flags=private)
         memory.madvise(mmap.MADV_HUGEPAGE)
+    else:
+        memory = mmap.mmap(-1, max(size, 1))
     return torch.frombuffer(memory, dtype=torch.uint8)
 
 
