@@ -7,9 +7,11 @@ from string import Formatter
 
 import pytest
 
-from webui.jobs.views import Failure
+from webui.jobs.views import Failure, JobState
 from webui.modules.errors import SizeError, WebuiError
+from webui.modules.training.plan import TRAINABLE
 from webui.services.guide import KINDS, PARTS
+from webui.services.training_presets import SUBJECTS
 from webui.ui import messages
 from webui.ui.drawing_tab import SHAPES
 from webui.ui.easel import HANDS, STEPS
@@ -84,6 +86,13 @@ def test_nothing_is_translated_in_vain() -> None:
         "send": ("txt2img", "img2img", "inpaint"),
         "start": (*(f"mode_{mode}" for mode in Mode), *(f"{said}_hint" for said in MISSING)),
         "tab": ("txt2img", "img2img"),
+        "train": (
+            *(f"{said}_{kind}" for said in ("kind", "about") for kind in TRAINABLE),
+            *(f"preset_{subject}" for subject in SUBJECTS),
+            *("steps", "rank", "resolution", "batch_size", "seed", "pause", "resume", "stop"),
+            *(f"state_{state}" for state in (*JobState, "paused", "stopped")),
+            *("not_learning_hint", "by_heart_hint"),
+        ),
         "workshop": (
             *("first", "second", "third", "base", "tuned"),
             *(f"result_{fact}" for fact in ("layers", "rank", "keeps")),
