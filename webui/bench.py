@@ -450,9 +450,8 @@ def lora(told: Mapping[str, Any]) -> Figures:
             job("first s", 1.0)
             job("again s", 1.0, lambda: step("with"))
             step("without")
-            job("second strength s", 0.5)
+            job("other strength s", 0.5)
             job("other strength s", 0.6)
-            job("other strength s", 0.7)
     best = {name: min(seconds) for name, seconds in found.items()}
     figures = {name: round(value, 3) for name, value in best.items() if name.endswith(" s")}
     return {"layers": layers, **figures, "step ratio": round(best["with"] / best["without"], 3)}

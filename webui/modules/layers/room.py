@@ -16,8 +16,8 @@ _ALIGNED: Final = 64
 """Bytes; the width of a cache line and of the widest vector instructions."""
 
 
-HasRoom = Callable[[torch.device, int], bool]
-"""Tells whether a device has memory to spare if so many bytes more are taken."""
+HasRoom = Callable[[torch.device], bool]
+"""Tells whether a device has memory to spare."""
 
 
 class Room:
@@ -50,16 +50,16 @@ def size_of(tensors: Iterable[Tensor]) -> int:
     return sum(_aligned(tensor.numel() * tensor.element_size()) for tensor in tensors)
 
 
-def is_ample(device: torch.device, more: int = 0) -> bool:
-    """Tell whether much memory stays free if so many bytes more are taken.
+def is_ample(device: torch.device) -> bool:
+    """Tell whether much memory is free.
 
     On a graphics card that is half of it, since drawing needs it; elsewhere a quarter.
     """
     if device.type == "cuda":
         free, total = torch.cuda.mem_get_info(device)
-        return free - more > total / 2
+        return free > total / 2
     memory = psutil.virtual_memory()
-    return memory.available - more > memory.total / 4
+    return memory.available > memory.total / 4
 
 
 def _aligned(place: int) -> int:

@@ -16,9 +16,6 @@ from webui.modules.errors import ModelFileError
 from webui.modules.layers.deltas import Parts, delta, first_dimensions, method_of, scale_of
 from webui.modules.layers.room import HasRoom, Room, is_ample, size_of
 
-KEPT: Final = 2
-"""So many sets of changed weights are kept for a network; more would be much memory."""
-
 _FACTORS: Final = ("lora_up.weight", "lora_down.weight")
 
 _PLAIN: Final = frozenset({*_FACTORS, "alpha", "scale"})
@@ -63,12 +60,14 @@ class _Set:
     """Changed weights by their full names, and the memory that they lie in.
 
     Attributes:
+        key: What tells it from other sets.
         room: The memory.
         weights: By the names of parameters.
         failed: Layers that a file could not change, by the file.
         changes: What they came from; held here so that no other change can have their key.
     """
 
+    key: Key
     room: Room
     weights: Mapping[str, Tensor]
     failed: Mapping[str, int]
@@ -81,13 +80,13 @@ class Worn:
 
     Attributes:
         network: The network; while it wears nothing its weights are its own, bit for bit.
-        has_room: Tells whether a device has memory to spare if so many bytes more are taken.
+        has_room: Tells whether a device has memory to spare for what is not worn.
     """
 
     network: nn.Module
     has_room: HasRoom = is_ample
     _own: dict[str, Tensor] = field(default_factory=dict[str, Tensor])
-    _sets: dict[Key, _Set] = field(default_factory=dict[Key, _Set])
+    _kept: _Set | None = None
     _now: Key = ()
 
     @torch.inference_mode(mode=False)
@@ -105,17 +104,17 @@ class Worn:
         if key != self._now:
             self._put_back()
             if changes:
-                chosen = self._sets.pop(key, None) or self._made(changes)
-                self._sets[key] = chosen
-                self._point_at(chosen.weights)
+                if self._kept is None or self._kept.key != key:
+                    self._kept = self._made(changes, key)
+                self._point_at(self._kept.weights)
             self._now = key
-        return self._sets[key].failed if key else {}
+        return self._kept.failed if key and self._kept else {}
 
     def spare(self, *, everything: bool = False) -> None:
         """Let go of what is kept but not worn, if memory is short or all of it is to go."""
         device = next(self.network.parameters()).device
-        if everything or not self.has_room(device, 0):
-            self._sets = {key: kept for key, kept in self._sets.items() if key == self._now}
+        if not self._now and (everything or not self.has_room(device)):
+            self._kept = None
 
     def _put_back(self) -> None:
         for name, weight in self._own.items():
@@ -130,7 +129,7 @@ class Worn:
             parameter.data = weight
 
     @torch.no_grad()
-    def _made(self, changes: Sequence[LayerChange]) -> _Set:
+    def _made(self, changes: Sequence[LayerChange], key: Key) -> _Set:
         by_layer: dict[str, list[LayerChange]] = {}
         for change in changes:
             by_layer.setdefault(change.path, []).append(change)
@@ -146,7 +145,7 @@ class Worn:
                 [widened.get(change.key, change) for change in wanted]
             ) or layer.add_any(wanted, failed):
                 weights |= layer.changed
-        return _Set(room=room, weights=weights, failed=failed, changes=changes)
+        return _Set(key=key, room=room, weights=weights, failed=failed, changes=changes)
 
     def _named(self, by_layer: Mapping[str, Sequence[LayerChange]]) -> list[str]:
         """Return the names of all parameters that these changes may touch."""
@@ -159,14 +158,12 @@ class Worn:
         return named
 
     def _room(self, own: Mapping[str, Tensor]) -> Room:
-        """Return memory for changed weights: that of the oldest set if no more is to be taken."""
+        """Return memory for changed weights: that of the last ones if it is large enough."""
         size, device = size_of(own.values()), next(iter(own.values())).device
-        if self._sets and (len(self._sets) >= KEPT or not self.has_room(device, size)):
-            oldest = self._sets.pop(next(iter(self._sets)))
-            if oldest.room.size >= size:
-                return oldest.room
-            del oldest
-            self.spare()
+        kept, self._kept = self._kept, None
+        if kept is not None and kept.room.size >= size:
+            return kept.room
+        del kept
         return Room(size, device)
 
 

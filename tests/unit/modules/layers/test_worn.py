@@ -117,7 +117,7 @@ def test_what_is_worn_depends_on_nothing_that_was_worn_before(
     """Weights that are kept, and memory that is written again, leave no trace."""
     shape = checkpoint.architecture.unet
     before = weights(checkpoint)
-    kept = Networks(checkpoint.unet, checkpoint.text, shape, has_room=lambda _device, _more: ample)
+    kept = Networks(checkpoint.unet, checkpoint.text, shape, has_room=lambda _device: ample)
     for choice in wardrobe:
         uses = [LoraUse(lora=loras[name], weight=w, text_weight=w) for name, w in choice]
         kept.wear(uses, uses)
@@ -395,7 +395,6 @@ def test_a_room_is_written_again_and_asks_the_machine(tmp_path: Path) -> None:
 
     assert torch.equal(first, tensors[0])
     assert is_ample(CPU) in (True, False)
-    assert not is_ample(CPU, 2**60)
 
 
 def test_all_methods_of_the_other_libraries_come_off_as_well() -> None:
