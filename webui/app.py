@@ -115,21 +115,7 @@ def opened(settings: Settings) -> Generator[Studio]:
         imports.sweep()
         bell, options = Bell(), stock.options
         keeper = Keeper(history, options, folders)
-        executor = LocalExecutor(
-            queue,
-            settings.device,
-            Surroundings(
-                deliver=keeper.keep,
-                compose=keeper.compose,
-                bell=bell,
-                selected=lambda: stock.models.selected(
-                    options.current().text("sd_model_checkpoint")
-                ),
-                previews=lambda: options.current().flag("live_previews_enable"),
-                look_again=stock.models.refresh,
-                switch_off=stock.house.extensions.switch_off,
-            ),
-        )
+        executor = LocalExecutor(queue, settings.device, _surroundings(stock, keeper, bell))
         options.when_changed(executor.prepare)
         office = Office(
             queue=queue,
@@ -168,6 +154,20 @@ def opened(settings: Settings) -> Generator[Studio]:
             executor.stop(patience=STOP_SECONDS)
     finally:
         queue.close()
+
+
+def _surroundings(stock: Inventory, keeper: Keeper, bell: Bell) -> Surroundings:
+    """Return what the executor needs of the rest of the house."""
+    options, models = stock.options, stock.models
+    return Surroundings(
+        deliver=keeper.keep,
+        compose=keeper.compose,
+        bell=bell,
+        selected=lambda: models.selected(options.current().text("sd_model_checkpoint")),
+        previews=lambda: options.current().flag("live_previews_enable"),
+        look_again=models.refresh,
+        switch_off=stock.house.extensions.switch_off,
+    )
 
 
 def serve(settings: Settings, *, say: Say) -> None:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import psutil
@@ -174,6 +175,25 @@ def test_a_followed_job_shows_itself_growing_and_its_preview(studio) -> None:
     assert fractions == sorted(fractions)
     assert len(views) > 20
     assert previews[0].startswith(b"\x89PNG")
+
+
+def test_who_paints_slowly_sees_a_followed_job_less_often_but_its_end_at_once(studio) -> None:
+    async def follow() -> tuple[list[JobView], list[float]]:
+        job = await asyncio.to_thread(studio.drawing.submit, LONG, owner="local")
+        views: list[JobView] = []
+        moments: list[float] = []
+        async for view in studio.drawing.follow(job.id, owner="local", pace=0.2):
+            views.append(view)
+            moments.append(time.monotonic())
+        return views, moments
+
+    views, moments = asyncio.run(follow())
+
+    between = [after - before for before, after in pairwise(moments)]
+    same = [before.state is after.state for before, after in pairwise(views)]
+    assert all(gap >= 0.2 for gap, still in zip(between, same, strict=True) if still)
+    assert views[-1].state is JobState.DONE
+    assert len(views) > 3
 
 
 def test_a_hundred_clients_at_once_each_get_their_own_pixels(studio) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 
 from webui.jobs import lock
-from webui.modules.errors import JobError, StorageError
+from webui.modules.errors import JobError, OutOfMemoryError, StorageError
 from webui.modules.training.journal import SAMPLES, Heard
 from webui.modules.training.plan import TrainingPlan
 from webui.modules.types import Step, StopDrawing, Tell
@@ -33,6 +33,7 @@ def carry_out_training(
 
     Raises:
         JobError: If another process carries out the same training.
+        OutOfMemoryError: If it does not fit; the last saved state is whole.
     """
     with alone(plan):
         return _carry_out(plan, engine, tell, heard)
@@ -60,6 +61,7 @@ def alone(plan: TrainingPlan) -> Generator[None]:
 def _carry_out(
     plan: TrainingPlan, engine: "Engine", tell: Tell, heard: Heard
 ) -> "Mapping[str, Any]":
+    from webui.modules.device import is_out_of_memory
     from webui.modules.pipeline.watching import draw_as_it_is
     from webui.modules.training.run import train
     from webui.modules.training.sitting import Desk
@@ -83,7 +85,19 @@ def _carry_out(
         patience.settle()
         return names
 
-    return train(plan, engine.device, Desk(tell=tell, preview=preview, heard=heard))
+    try:
+        return train(plan, engine.device, Desk(tell=tell, preview=preview, heard=heard))
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        message = (
+            f"{plan.batch_size} pictures of {plan.data.resolution} pixels do not fit in memory"
+        )
+        hint = (
+            "Use a smaller batch or resolution, or correction.save_memory; the training goes on"
+            " from its last saved state."
+        )
+        raise OutOfMemoryError(message, hint=hint, value=plan.data.resolution) from error
 
 
 class _Patience:

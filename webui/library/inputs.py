@@ -7,8 +7,6 @@ behind this file has to ask what kind of picture it was given.
 import hashlib
 import io
 import re
-import struct
-import zlib
 from pathlib import Path
 from typing import Final
 
@@ -17,7 +15,7 @@ from PIL import Image, ImageOps
 
 from webui.library.picture_text import MAX_BYTES, MAX_PIXELS, READABLE
 from webui.library.saving import replace_file
-from webui.modules.errors import PictureError
+from webui.modules.errors import BROKEN_PICTURE, PictureError
 from webui.modules.types import InputPicture
 
 OPAQUE: Final = (255, 255)
@@ -27,10 +25,6 @@ HALF: Final = 128
 """A transparent mask covers where its alpha is above this, as in A1111."""
 
 _HASH: Final = re.compile(r"[0-9a-f]{64}")
-
-_BROKEN: Final = (OSError, ValueError, TypeError, KeyError, IndexError, AttributeError, SyntaxError,
-                  ArithmeticError, EOFError, MemoryError, struct.error, zlib.error)  # fmt: skip
-"""What Pillow's readers raise over damaged files."""
 
 _DEEP: Final = frozenset({"I;16", "I;16B", "I;16L", "I;16N", "I", "F"})
 """Pillow's modes with more than 8 bits of grey."""
@@ -116,7 +110,7 @@ def plain(data: bytes) -> Image.Image:
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         message = "the picture says that it is larger than any that we read"
         raise PictureError(message, hint=f"At most {MAX_PIXELS} pixels.") from error
-    except _BROKEN as error:
+    except BROKEN_PICTURE as error:
         message = f"this is not a picture that can be read ({len(data)} bytes)"
         hint = "Give a sound PNG, JPEG, WebP, GIF or AVIF file."
         raise PictureError(message, hint=hint) from error
@@ -133,7 +127,7 @@ def _upright(image: Image.Image) -> Image.Image:
     """Turn a picture as its camera says; one whose note cannot be read stays as it is."""
     try:
         return ImageOps.exif_transpose(image)
-    except _BROKEN:
+    except BROKEN_PICTURE:
         return image
 
 

@@ -195,3 +195,11 @@ def _why_no_xformers(name: str) -> str:
     except (ImportError, OSError, NotImplementedError, RuntimeError) as error:
         return f"its probe failed ({error})"
     return ""
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Tell whether an error means that memory is full; on a CPU torch says so in words alone."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    words = ("not enough memory", "can't allocate")
+    return isinstance(error, RuntimeError) and any(each in str(error) for each in words)

@@ -38,7 +38,14 @@
 Errors of other libraries are translated at the edge that calls the library.
 """
 
-from typing import ClassVar
+import struct
+import zlib
+from typing import ClassVar, Final
+
+BROKEN_PICTURE: Final = (OSError, ValueError, TypeError, KeyError, IndexError, AttributeError,
+                         SyntaxError, ArithmeticError, EOFError, MemoryError, struct.error,
+                         zlib.error)  # fmt: skip
+"""What Pillow's readers raise over damaged files."""
 
 
 class WebuiError(Exception):

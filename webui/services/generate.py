@@ -4,6 +4,7 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncGenerator, Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from random import Random
 from typing import Final
@@ -118,27 +119,35 @@ class Drawing:
 
     def wait(self, job_id: str, *, owner: str, timeout: float | None = None) -> JobView:
         """Block until the job has ended or the time is up; return the job as it is then."""
-        end = None if timeout is None else time.monotonic() + timeout
+        end = None if timeout is None else _now() + timeout
         while True:
             rings = self._bell.rings
             view = self.view(job_id, owner=owner)
-            left = None if end is None else end - time.monotonic()
+            left = None if end is None else end - _now()
             if view.state.ended or (left is not None and left <= 0):
                 return view
             self._bell.wait(rings, timeout=left)
 
-    async def follow(self, job_id: str, *, owner: str) -> AsyncGenerator[JobView]:
-        """Yield the job at once and after each change, until it has ended."""
+    async def follow(self, job_id: str, *, owner: str, pace: float = 0) -> AsyncGenerator[JobView]:
+        """Yield the job at once and after each change, until it has ended.
+
+        Args:
+            job_id: The job.
+            owner: Whose job it is.
+            pace: Seconds that pass between two views of a job whose state stays the same; for
+                whoever paints them slower than a quick painter takes its steps.
+        """
         with self._bell.heard(job_id) as woken:
-            last = None
+            last, since = None, 0.0
             while last is None or not last.state.ended:
                 woken.clear()
                 view = await asyncio.to_thread(self.view, job_id, owner=owner)
-                if view != last:
+                early = last is not None and view.state is last.state and _now() < since + pace
+                if view != last and not early:
                     yield view
-                    last = view
+                    last, since = view, _now()
                 if not view.state.ended:
-                    await woken.wait()
+                    await _woken(woken, since + pace - _now() if early else None)
 
     def preview(self, job_id: str, *, owner: str) -> bytes | None:
         """Return the latest preview as PNG; None while there is none."""
@@ -189,3 +198,14 @@ class Drawing:
             return view
         progress = self._executor.progress(view.id)
         return view if progress is None else replace(view, progress=progress)
+
+
+def _now() -> float:
+    return time.monotonic()
+
+
+async def _woken(event: asyncio.Event, seconds: float | None) -> None:
+    """Wait for the event, or so long."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()

@@ -22,7 +22,7 @@ from PIL import Image, ImageOps
 from webui.library.quarantine import require_room
 from webui.library.safe_names import ending, safe_stem
 from webui.library.saving import TEMPORARY_PREFIX, explained, replace_file
-from webui.modules.errors import LimitError, RequestError, UnknownTrainingError
+from webui.modules.errors import BROKEN_PICTURE, LimitError, RequestError, UnknownTrainingError
 from webui.modules.training.captions import caption_of_name
 from webui.modules.training.pictures import ENDINGS, FORMATS, MASK
 from webui.services.training_archives import unpacked
@@ -375,7 +375,7 @@ def _unusable(data: bytes) -> str:
     try:
         with Image.open(BytesIO(data), formats=FORMATS) as image:
             image.verify()
-    except Exception as problem:  # noqa: BLE001 - Pillow's readers raise whatever they like
+    except (*BROKEN_PICTURE, Image.DecompressionBombError) as problem:
         return f"it cannot be read ({type(problem).__name__})"
     return ""
 

@@ -16,6 +16,9 @@ from webui.ui.messages import Words
 FEWEST_SHOWN: Final = 12
 """So many pictures stand on the desk, if there are as many."""
 
+PACE: Final = 0.4
+"""Seconds between two scenes of a job: sent faster than a browser paints them, they pile up."""
+
 MOST_SHOWN: Final = 48
 """A job that draws more than this shows its last ones; all of them are in the history."""
 
@@ -76,7 +79,7 @@ class Desk:
         Jobs of one person take turns on the stage: a younger one waits silently for the older.
         """
         before, counted = await asyncio.to_thread(self.latest), 0
-        async for job in self.studio.drawing.follow(job_id, owner=self.owner):
+        async for job in self.studio.drawing.follow(job_id, owner=self.owner, pace=PACE):
             others = [other for other in await asyncio.to_thread(self.active) if other.id != job_id]
             if not _draws(job):
                 if not others:

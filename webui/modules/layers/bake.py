@@ -1,17 +1,16 @@
 """Files of the LoRA family made part of a checkpoint for good, tensor by tensor."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from webui.modules.errors import ModelFileError, UnsupportedModelError
+from webui.modules.errors import UnsupportedModelError
 from webui.modules.layers.blocks import factor_of
 from webui.modules.layers.convert import free_name
-from webui.modules.layers.deltas import Parts, delta
+from webui.modules.layers.deltas import LayerChange, added
 from webui.modules.layers.extract import facts_of, shape_of
 from webui.modules.layers.lora import Lora, read_lora
 from webui.modules.layers.names import Layer, layer_table
@@ -19,16 +18,6 @@ from webui.modules.layers.sources import Source, source_of, written_dtype
 from webui.modules.layers.stored import StoredLayer, stored_layers
 from webui.modules.types import BakePlan, LayerUse, Tell
 from webui.modules.weights.write import Slot, stream_safetensors
-
-
-@dataclass(frozen=True, slots=True)
-class _Change:
-    """What one file does to one layer."""
-
-    source: str
-    parts: Parts
-    strength: float
-    rank: int
 
 
 def bake(plan: BakePlan, tell: Tell) -> dict[str, object]:
@@ -105,33 +94,21 @@ class _Oven:
             for source, layers in self._failed.items()
         ]
 
-    def _changed(self, layer: StoredLayer, changes: list[_Change]) -> tuple[Tensor, Tensor | None]:
+    def _changed(
+        self, layer: StoredLayer, changes: Sequence[LayerChange]
+    ) -> tuple[Tensor, Tensor | None]:
         """Add changes in their order, as they are added for drawing."""
-        own = self._source.read(layer.weight)
         own_bias = self._source.read(layer.bias).float() if layer.bias else None
-        weight, bias = own.float(), None
-        for change in changes:
-            try:
-                found = delta(
-                    change.parts,
-                    weight,
-                    strength=change.strength,
-                    rank=change.rank,
-                    bias=own_bias,
-                )
-            except ModelFileError:
-                self._failed.setdefault(change.source, set()).add(layer.weight)
-                continue
-            if found.weight is not None:
-                weight = (weight.to(found.weight.dtype) + found.weight).float()
-            if found.bias is not None:
-                bias = found.bias.float() if bias is None else bias + found.bias.float()
-        return weight, bias
+        failed: dict[str, int] = {}
+        found = added(changes, self._source.read(layer.weight).float(), own_bias, failed)
+        for source in failed:
+            self._failed.setdefault(source, set()).add(layer.weight)
+        return found
 
 
 def _wanted(
     layers: list[StoredLayer], loras: list[tuple[LayerUse, Lora]], source: Source
-) -> tuple[Mapping[Layer, list[_Change]], list[str]]:
+) -> tuple[Mapping[Layer, list[LayerChange]], list[str]]:
     """Return what is done to each layer, and what the person should know of the rest."""
     table = layer_table(
         [layer.layer.path for layer in layers if layer.layer.network == "unet"],
@@ -139,7 +116,7 @@ def _wanted(
         shape_of(source),
     )
     blocks = {layer.layer: layer.block for layer in layers}
-    wanted: dict[Layer, list[_Change]] = {}
+    wanted: dict[Layer, list[LayerChange]] = {}
     notes: list[str] = []
     for use, lora in loras:
         unknown = 0
@@ -151,7 +128,13 @@ def _wanted(
             strength = use.weight if layer.network == "unet" else use.text_weight
             strength *= factor_of(use.blocks, blocks[layer]) if use.blocks else 1.0
             if strength:
-                change = _Change(lora.source, parts, strength, use.rank)
+                change = LayerChange(
+                    source=lora.source,
+                    path=layer.path,
+                    parts=parts,
+                    strength=strength,
+                    rank=use.rank,
+                )
                 wanted.setdefault(layer, []).append(change)
         if unknown:
             total = len(lora.layers)

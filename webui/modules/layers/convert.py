@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
-from webui.modules.errors import PictureError, UnsupportedModelError
+from webui.modules.errors import BROKEN_PICTURE, PictureError, UnsupportedModelError
 from webui.modules.layers.hypernetwork import told_values
 from webui.modules.types import ConvertPlan, ModelKind, Tell
 from webui.modules.weights.embedding_card import EmbeddingCard, card_picture
@@ -229,7 +229,7 @@ def _shown(path: Path | None) -> Image.Image:
         with Image.open(path) as image:
             image.thumbnail((CARD_SIDE, CARD_SIDE))
             return image.convert("RGB")
-    except (OSError, ValueError, Image.DecompressionBombError) as error:
+    except (*BROKEN_PICTURE, Image.DecompressionBombError) as error:
         message = f"the picture {path.name} cannot be read"
         raise PictureError(message, hint="Put another beside the file.", value=path.name) from error
 

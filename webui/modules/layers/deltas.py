@@ -6,7 +6,7 @@ LyCORIS (github.com/KohakuBlueleaf/LyCORIS) and A1111's built-in reader; where t
 A1111 decides, since it is what people have seen their files do.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -109,6 +109,65 @@ def _shift(parts: Parts, weight: Tensor, bias: Tensor | None) -> Tensor | None:
     if "ia3_l" in parts and bias is not None:
         return peft_deltas.scaled_bias(parts, weight, bias)
     return next((parts[name] for name in ("diff_b", "b_norm") if name in parts), None)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LayerChange:
+    """What one file does to one layer.
+
+    Attributes:
+        source: Name of the file.
+        path: The layer in the network.
+        parts: The file's tensors for it.
+        strength: Factor on the whole change.
+        rank: Use only so many dimensions; 0 for all.
+    """
+
+    source: str
+    path: str
+    parts: Parts
+    strength: float
+    rank: int = 0
+
+    @property
+    def key(self) -> tuple[int, str, float, int]:
+        """What tells it from every other one while its file is in memory."""
+        return id(self.parts), self.path, self.strength, self.rank
+
+
+def added(
+    changes: Iterable[LayerChange],
+    weight: Tensor,
+    own_bias: Tensor | None,
+    failed: dict[str, int],
+) -> tuple[Tensor, Tensor | None]:
+    """Add changes of any method to a layer one after the other.
+
+    Args:
+        changes: In their order.
+        weight: The layer's own weight, float32.
+        own_bias: Its bias, float32; None if it has none.
+        failed: Counts, by file, changes that do not fit and are left out.
+
+    Returns:
+        The changed weight, the very tensor that was given if nothing changes it, and what is to be
+        added to the bias.
+    """
+    bias = None
+    for change in changes:
+        try:
+            found = delta(
+                change.parts, weight, strength=change.strength, rank=change.rank, bias=own_bias
+            )
+        except ModelFileError:
+            failed[change.source] = failed.get(change.source, 0) + 1
+            continue
+        if found.weight is not None:
+            # A1111 adds in the number format of the change, and its pixels depend on it.
+            weight = (weight.to(found.weight.dtype) + found.weight).float()
+        if found.bias is not None:
+            bias = found.bias if bias is None else bias + found.bias
+    return weight, bias
 
 
 def scale_of(method: Method, parts: Parts) -> float:

@@ -14,11 +14,11 @@ from torch import Tensor, nn
 
 from webui.modules.errors import ModelFileError, UnsupportedModelError
 from webui.modules.layers.blocks import BASE, Blocks, block_of, factor_of
-from webui.modules.layers.deltas import Parts, delta, method_of
+from webui.modules.layers.deltas import LayerChange, Parts, delta, method_of
 from webui.modules.layers.names import Layer, layer_table
 from webui.modules.layers.peft import in_our_words, read_configs
 from webui.modules.layers.room import HasRoom, is_ample
-from webui.modules.layers.worn import LayerChange, Worn
+from webui.modules.layers.worn import Worn
 from webui.modules.weights.architecture import UNetShape
 from webui.modules.weights.keymap import ldm_unet_name
 from webui.modules.weights.lora_parts import BUNDLE, split

@@ -12,8 +12,14 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
-from webui.modules.errors import ModelFileError
-from webui.modules.layers.deltas import Parts, delta, first_dimensions, method_of, scale_of
+from webui.modules.layers.deltas import (
+    LayerChange,
+    Parts,
+    added,
+    first_dimensions,
+    method_of,
+    scale_of,
+)
 from webui.modules.layers.room import HasRoom, Room, is_ample, size_of
 
 _FACTORS: Final = ("lora_up.weight", "lora_down.weight")
@@ -26,30 +32,6 @@ _PIECE: Final = 1024 * 1024
 
 _KERNEL: Final = 4
 """Axes of a convolution's weight."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class LayerChange:
-    """What one file does to one layer.
-
-    Attributes:
-        source: Name of the file.
-        path: The layer in the network.
-        parts: The file's tensors for it.
-        strength: Factor on the whole change.
-        rank: Use only so many dimensions; 0 for all.
-    """
-
-    source: str
-    path: str
-    parts: Parts
-    strength: float
-    rank: int = 0
-
-    @property
-    def key(self) -> tuple[int, str, float, int]:
-        """What tells it from every other one while its file is in memory."""
-        return id(self.parts), self.path, self.strength, self.rank
 
 
 Key = tuple[tuple[int, str, float, int], ...]
@@ -195,27 +177,10 @@ class _Layer:
 
     def add_any(self, changes: Sequence[LayerChange], failed: dict[str, int]) -> bool:
         """Add changes of any method one after the other; tell whether one could be added."""
-        weight, bias = self._own[self._weight].float(), None
-        first = weight
+        own = self._own[self._weight].float()
         own_bias = self._own[self._bias].float() if self._bias in self._own else None
-        for change in changes:
-            try:
-                found = delta(
-                    change.parts,
-                    weight,
-                    strength=change.strength,
-                    rank=change.rank,
-                    bias=own_bias,
-                )
-            except ModelFileError:
-                failed[change.source] = failed.get(change.source, 0) + 1
-                continue
-            if found.weight is not None:
-                # A1111 adds in the number format of the change, and its pixels depend on it.
-                weight = (weight.to(found.weight.dtype) + found.weight).float()
-            if found.bias is not None:
-                bias = found.bias if bias is None else bias + found.bias
-        if weight is not first:
+        weight, bias = added(changes, own, own_bias, failed)
+        if weight is not own:
             self.changed[self._weight] = self._places[self._weight].copy_(weight)
         if bias is not None and own_bias is not None:
             self.changed[self._bias] = self._places[self._bias].copy_(own_bias + bias)

@@ -10,7 +10,7 @@ import psutil
 import torch
 
 from webui.modules.conditioning import Steps
-from webui.modules.device import Device
+from webui.modules.device import Device, is_out_of_memory
 from webui.modules.errors import ModelFileError, OutOfMemoryError
 from webui.modules.layers.stack import Wardrobe
 from webui.modules.networks.checkpoint import Autoencoder, Checkpoint, load_checkpoint, load_vae
@@ -77,10 +77,8 @@ class Engine:
                 for picture in self._drawn(plan, observe):
                     notes = (*picture.notes, *self._reworking.notes, *self._told)
                     yield replace(picture, notes=tuple(dict.fromkeys(notes)))
-        except (torch.OutOfMemoryError, MemoryError) as error:
-            raise _too_large(plan) from error
-        except RuntimeError as error:
-            if "not enough memory" not in str(error) and "can't allocate" not in str(error):
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
                 raise
             raise _too_large(plan) from error
 

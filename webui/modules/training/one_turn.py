@@ -14,26 +14,19 @@ import torch
 from torch import Tensor
 
 from webui.modules.device import Device
-from webui.modules.errors import UnsupportedError, UnsupportedModelError
+from webui.modules.errors import UnsupportedError
 from webui.modules.layers.explain_help import keep_picture
-from webui.modules.networks.checkpoint import Checkpoint, load_checkpoint
-from webui.modules.networks.predict import TextPredictor, UNetPredictor, decode
+from webui.modules.networks.checkpoint import Checkpoint
+from webui.modules.networks.predict import TextPredictor, decode
 from webui.modules.text.learned import LearnedWords
 from webui.modules.training import denoising, reconstruction
 from webui.modules.training.buckets import Size, Turn
 from webui.modules.training.chance import layers_by_chance
-from webui.modules.training.denoising import Denoising, Shown
+from webui.modules.training.kinds import Seen, course_of, in_32_bits, learned_of, painter_of
 from webui.modules.training.latents import Encoder, LatentCache, prepared, shard_file
 from webui.modules.training.learned import Learned
-from webui.modules.training.loop import Course
 from webui.modules.training.objective import Levels, levels
 from webui.modules.training.optimisers import Corrector
-from webui.modules.training.parameterisations.aesthetic import Mood
-from webui.modules.training.parameterisations.checkpoint import Painter
-from webui.modules.training.parameterisations.embedding import Word
-from webui.modules.training.parameterisations.hypernetwork import Networks
-from webui.modules.training.parameterisations.lora import LoraFamily
-from webui.modules.training.parameterisations.vae import Decoder
 from webui.modules.training.pictures import Example
 from webui.modules.training.plan import (
     TRAINABLE,
@@ -49,7 +42,6 @@ from webui.modules.training.plan import (
     What,
 )
 from webui.modules.training.rates import rate_at
-from webui.modules.training.reconstruction import Reconstruction
 from webui.modules.training.texts import Texts
 from webui.modules.types import GuideStepPlan, ModelKind, Tell
 from webui.modules.weights.write import write_safetensors
@@ -82,9 +74,6 @@ PLANS: Final[Mapping[ModelKind, What]] = {
 
 AMPLIFIED: Final = 2.0
 """So much the difference is brightened."""
-
-PAINTER_CHANNELS: Final = 4
-"""Channels that a network reads that draws from noise alone."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -121,12 +110,12 @@ def one_turn(plan: GuideStepPlan, device: Device, tell: Tell) -> dict[str, objec
     if plan.kind not in TRAINABLE:
         message = f"a file of the kind {plan.kind} is not trained"
         raise UnsupportedError(message, hint=f"Choose one of {', '.join(TRAINABLE)}.")
-    device = replace(device, unet=torch.float32, text=torch.float32, vae=torch.float32)
+    device = in_32_bits(device)
     tell(0, len(BOXES), BOXES[0])
-    base = _painter(plan, device)
+    base = painter_of(plan.checkpoint, device)
     with TemporaryDirectory(prefix="atelier-guide-") as folder:
         scene = _scene(plan, base, device, Path(folder))
-        learned = begun(plan.kind, base, plan.seed)
+        learned = learned_of(scene.plan, base)
         with learned.worn() as words:
             turned = _turned(plan, scene, learned, words, tell)
     tell(5, len(BOXES), BOXES[5])
@@ -135,14 +124,17 @@ def one_turn(plan: GuideStepPlan, device: Device, tell: Tell) -> dict[str, objec
         "checkpoint": plan.checkpoint.name,
         "level": plan.level,
         **turned,
-        "kinds": [_weighed(kind, base, plan.seed) for kind in TRAINABLE],
+        "kinds": [_weighed(usual, base) for usual in _usual(scene.plan)],
     }
 
 
 def _turned(
     plan: GuideStepPlan, scene: _Scene, learned: Learned, words: LearnedWords, tell: Tell
 ) -> dict[str, object]:
-    course = _course(scene, words, changing=learned.changes_text)
+    layer = TextPredictor(scene.base, scene.device)
+    texts = Texts(layer, scene.plan.clip_skip, words, changing=learned.changes_text)
+    seen = Seen([(scene.example, scene.size)], scene.cache)
+    course = course_of(scene.plan, seen, scene.base, texts, scene.device)
     factors = dict.fromkeys(learned.parameters, 1.0)
     corrector = Corrector(learned.parameters, factors, scene.plan.correction)
     with layers_by_chance(plan.seed, 0):
@@ -167,32 +159,6 @@ def _turned(
         "after": float(after),
         "moved": moved,
     }
-
-
-def begun(kind: ModelKind, base: Checkpoint, seed: int) -> Learned:
-    """Return what a usual training of this kind corrects, as it begins."""
-    match PLANS[kind]:
-        case LoraPlan() as what:
-            return LoraFamily(base, what, seed)
-        case EmbeddingPlan() as what:
-            word = Word(base, what, WORD)
-            return Mood(word, base, WORD) if kind is ModelKind.AESTHETIC else word
-        case HypernetworkPlan() as what:
-            return Networks(base, what, WORD, seed)
-        case CheckpointPlan() as what:
-            return Painter(base, what)
-        case VaePlan():
-            return Decoder(base.vae)
-
-
-def _painter(plan: GuideStepPlan, device: Device) -> Checkpoint:
-    base = load_checkpoint(plan.checkpoint, device)
-    channels = base.architecture.unet.in_channels
-    if channels != PAINTER_CHANNELS:
-        message = f"{plan.checkpoint.name} reads {channels} channels: it is made for inpainting"
-        hint = "Choose a checkpoint that draws from noise alone."
-        raise UnsupportedModelError(message, hint=hint, value=plan.checkpoint.name)
-    return base
 
 
 def _scene(plan: GuideStepPlan, base: Checkpoint, device: Device, folder: Path) -> _Scene:
@@ -231,17 +197,6 @@ def _scene(plan: GuideStepPlan, base: Checkpoint, device: Device, folder: Path) 
         size=size,
         cache=LatentCache(folder),
     )
-
-
-def _course(scene: _Scene, words: LearnedWords, *, changing: bool) -> Course[Any]:
-    base, plan = scene.base, scene.plan
-    if isinstance(plan.what, VaePlan):
-        pairs = [(scene.example, scene.size)]
-        return Reconstruction(plan, plan.what, pairs, scene.cache, base.vae, scene.device)
-    texts = Texts(TextPredictor(base, scene.device), plan.clip_skip, words, changing=changing)
-    shown = Shown([scene.example], scene.cache, base.architecture.scale)
-    painter = UNetPredictor(base, scene.device)
-    return Denoising(plan, shown, _levels(scene), painter, texts, scene.device)
 
 
 def _levels(scene: _Scene) -> Levels:
@@ -299,14 +254,19 @@ def _moved(kind: ModelKind, learned: Learned) -> list[dict[str, object]]:
     return [{"part": part, **counted} for part, counted in parts.items()]
 
 
-def _weighed(kind: ModelKind, base: Checkpoint, seed: int) -> dict[str, object]:
-    """Return how much a training of a kind corrects, and how much that is beside the painter."""
-    parameters = begun(kind, base, seed).parameters
+def _usual(plan: TrainingPlan) -> list[TrainingPlan]:
+    """Return a usual training of each kind."""
+    return [replace(plan, kind=kind, what=PLANS[kind]) for kind in TRAINABLE]
+
+
+def _weighed(plan: TrainingPlan, base: Checkpoint) -> dict[str, object]:
+    """Return how much a training corrects, and how much that is beside the painter."""
+    parameters = learned_of(plan, base).parameters
     numbers = sum(each.numel() for each in parameters.values())
     networks = (base.unet, base.text, base.vae)
     whole = sum(each.numel() for network in networks for each in network.parameters())
     return {
-        "kind": kind.value,
+        "kind": plan.kind.value,
         "tensors": len(parameters),
         "numbers": numbers,
         "share": numbers / whole,

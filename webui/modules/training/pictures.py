@@ -11,7 +11,7 @@ from typing import Final
 
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from webui.modules.errors import PictureError
+from webui.modules.errors import BROKEN_PICTURE, PictureError
 from webui.modules.training.captions import caption_of_name
 from webui.modules.training.plan import DataPlan
 
@@ -190,7 +190,7 @@ def _opened(path: Path) -> Image.Image:
                 raise PictureError(message, hint="Make it smaller.", value=path.name)
             file.load()
             return ImageOps.exif_transpose(file)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except (*BROKEN_PICTURE, Image.DecompressionBombError) as error:
         unknown = isinstance(error, UnidentifiedImageError)
         why = "it is no picture" if unknown else str(error)[:120]
         message = f"{path.name} cannot be read: {why}"

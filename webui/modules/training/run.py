@@ -1,47 +1,32 @@
 """From a folder of pictures to a file in use: the whole story of a training."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Final
-
-import torch
+from typing import Any
 
 from webui.modules.device import Device
-from webui.modules.errors import UnsupportedModelError
-from webui.modules.networks.checkpoint import Checkpoint, load_checkpoint, load_vae
-from webui.modules.networks.predict import TextPredictor, UNetPredictor
+from webui.modules.networks.checkpoint import Checkpoint, load_vae
+from webui.modules.networks.predict import TextPredictor
 from webui.modules.training import export
 from webui.modules.training.buckets import Size, size_for
 from webui.modules.training.company import Company, joined
-from webui.modules.training.denoising import Denoising, Shown
 from webui.modules.training.journal import STEPS
+from webui.modules.training.kinds import (
+    WHOLE,
+    Seen,
+    course_of,
+    in_32_bits,
+    learned_of,
+    painter_of,
+)
 from webui.modules.training.latents import Encoder, LatentCache, keep_latents
-from webui.modules.training.learned import Learned
-from webui.modules.training.loop import Course
-from webui.modules.training.objective import levels
-from webui.modules.training.parameterisations.aesthetic import Mood
-from webui.modules.training.parameterisations.checkpoint import Painter
-from webui.modules.training.parameterisations.embedding import Word
-from webui.modules.training.parameterisations.hypernetwork import Networks
-from webui.modules.training.parameterisations.lora import LoraFamily
-from webui.modules.training.parameterisations.vae import Decoder
 from webui.modules.training.pictures import Example, look_over
 from webui.modules.training.plan import (
-    CheckpointPlan,
-    EmbeddingPlan,
-    HypernetworkPlan,
-    LoraPlan,
     TrainingPlan,
-    VaePlan,
 )
 from webui.modules.training.rates import last_step
-from webui.modules.training.reconstruction import Reconstruction
 from webui.modules.training.sitting import Desk, Sitting, Watched
 from webui.modules.training.texts import Texts
-from webui.modules.types import ModelKind
-
-PAINTER_CHANNELS: Final = 4
-"""Channels that the denoising network of a trainable checkpoint reads."""
 
 
 def train(plan: TrainingPlan, device: Device, desk: Desk) -> Mapping[str, Any]:
@@ -78,8 +63,7 @@ def _train(plan: TrainingPlan, device: Device, desk: Desk, company: Company) -> 
     pairs = [(example, _size(example, plan)) for example in found.examples]
 
     # 2. The painter: this training's own copy, so that nothing of it reaches other people's jobs.
-    precise = replace(device, unet=torch.float32, text=torch.float32, vae=torch.float32)
-    own = precise if plan.kind in WHOLE else device
+    own = in_32_bits(device) if plan.kind in WHOLE else device
     base = _painter(plan, own)
 
     # 3. Each picture's latents, made once.
@@ -93,19 +77,15 @@ def _train(plan: TrainingPlan, device: Device, desk: Desk, company: Company) -> 
     cache = LatentCache(plan.run)
 
     # 4. What is corrected, worn by the painter while it learns.
-    learned = _learned(plan, base)
+    learned = learned_of(plan, base)
     with learned.worn() as words:
         watched = Watched(checkpoint=base, words=words, device=own, step=0)
         texts = Texts(
             TextPredictor(base, device), plan.clip_skip, words, changing=learned.changes_text
         )
-        course = _course(plan, pairs, cache, base, texts, device)
+        course = course_of(plan, Seen(pairs, cache), base, texts, device)
         sitting = Sitting(plan, desk, learned, watched, company)
         return sitting.go(course, pairs, found.digest)
-
-
-WHOLE: Final = (ModelKind.CHECKPOINT, ModelKind.VAE)
-"""Kinds whose own weights change, which takes 32 bits."""
 
 
 def begin(plan: TrainingPlan, device: Device) -> None:
@@ -120,7 +100,7 @@ def begin(plan: TrainingPlan, device: Device) -> None:
         StorageError: If the file cannot be written.
     """
     base = _painter(plan, device)
-    learned = _learned(plan, base)
+    learned = learned_of(plan, base)
     with learned.worn():
         now = {name: each.detach() for name, each in learned.parameters.items()}
         tensors = learned.tensors(now)
@@ -128,53 +108,12 @@ def begin(plan: TrainingPlan, device: Device) -> None:
 
 
 def _painter(plan: TrainingPlan, device: Device) -> Checkpoint:
-    """Return the checkpoint to train on.
-
-    Raises:
-        UnsupportedModelError: If it is one of those that read a picture besides the noise.
-    """
-    base = load_checkpoint(plan.base, device)
-    channels = base.architecture.unet.in_channels
-    if channels != PAINTER_CHANNELS:
-        message = f"{plan.base.name} reads {channels} channels: it is made for inpainting"
-        hint = "Train on a checkpoint that draws from noise alone."
-        raise UnsupportedModelError(message, hint=hint, value=plan.base.name)
+    base = painter_of(plan.base, device)
     if plan.vae is not None:
         base = replace(base, vae=load_vae(plan.vae.path, device))
     if plan.correction.save_memory:
         base.unet.enable_gradient_checkpointing()  # pyright: ignore[reportUnknownMemberType] - untyped in diffusers
     return base
-
-
-def _learned(plan: TrainingPlan, base: Checkpoint) -> Learned:
-    match plan.what:
-        case LoraPlan():
-            return LoraFamily(base, plan.what, plan.seed)
-        case EmbeddingPlan():
-            word = Word(base, plan.what, plan.name)
-            return Mood(word, base, plan.name) if plan.kind is ModelKind.AESTHETIC else word
-        case HypernetworkPlan():
-            return Networks(base, plan.what, plan.name, plan.seed)
-        case CheckpointPlan():
-            return Painter(base, plan.what)
-        case VaePlan():
-            return Decoder(base.vae)
-
-
-def _course(
-    plan: TrainingPlan,
-    pairs: Sequence[tuple[Example, Size]],
-    cache: LatentCache,
-    base: Checkpoint,
-    texts: Texts,
-    device: Device,
-) -> Course[Any]:
-    if isinstance(plan.what, VaePlan):
-        return Reconstruction(plan, plan.what, pairs, cache, base.vae, device)
-    painter = UNetPredictor(base, device)
-    schedule = levels(base.alphas_cumprod, base.architecture.prediction, plan.noise)
-    shown = Shown([example for example, _ in pairs], cache, base.architecture.scale)
-    return Denoising(plan, shown, schedule, painter, texts, device)
 
 
 def _size(example: Example, plan: TrainingPlan) -> Size:

@@ -15,11 +15,12 @@ from torch.nn import functional
 
 from tests.tiny import ADD_ONS
 from webui.modules.layers.blocks import BLOCKS, block_of
+from webui.modules.layers.deltas import LayerChange
 from webui.modules.layers.lora import LoraUse, Networks, read_lora
 from webui.modules.layers.room import Room, is_ample, size_of
 from webui.modules.layers.stack import Wardrobe
 from webui.modules.layers.times import acts
-from webui.modules.layers.worn import LayerChange, Worn
+from webui.modules.layers.worn import Worn
 from webui.modules.networks.checkpoint import Checkpoint
 from webui.modules.pipeline.dressing import Dressing
 from webui.modules.pipeline.engine import Engine

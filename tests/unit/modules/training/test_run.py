@@ -13,9 +13,12 @@ import pytest
 import torch
 
 from tests.trainings import KINDS, Beside, carry_out, in_pieces, plan_of
+from webui.modules.device import choose
 from webui.modules.errors import NumericsError, PictureError, StorageError
 from webui.modules.training import state
 from webui.modules.training.plan import CorrectionPlan, WatchPlan
+from webui.modules.training.run import train
+from webui.modules.training.sitting import Desk
 from webui.modules.types import StopDrawing
 from webui.modules.weights.describe import describe
 from webui.modules.weights.read import open_tensors
@@ -176,3 +179,18 @@ def test_a_full_disk_leaves_the_last_file_whole(
 
     assert plan.out.read_bytes() == before
     assert carry_out(plan) == carry_out(plan_of(tmp_path / "other", watch=plan.watch))
+
+
+@pytest.mark.parametrize("kind", ["lora", "hypernetwork", "checkpoint", "vae"])
+def test_a_painter_of_16_bits_is_trained_too(kind: str, tmp_path: Path) -> None:
+    plan, beside = plan_of(tmp_path, kind, steps=1), Beside()
+
+    train(
+        plan,
+        choose("cpu", "bf16"),
+        Desk(tell=beside.tell, preview=beside.preview, heard=beside.lines.append),
+    )
+
+    exact = Beside()
+    carry_out(plan_of(tmp_path / "exact", kind, steps=1), exact)
+    assert beside.losses == pytest.approx(exact.losses, rel=0.05)
