@@ -150,21 +150,18 @@ def _example(event: gr.EventData) -> str:
 
 
 def _connect_language(page: gr.Blocks, labels: Labels, language: gr.Radio) -> None:
+    # Nothing is said to a page that stands right already: an answer with every label takes the
+    # browser seconds, and one that comes late would overrule the person who has just chosen.
+    unpainted = gr.Textbox(visible="hidden")
+
     def greet(spoken: str) -> dict[Block, Any]:
-        # Nothing to say where the page stands right already: an answer that comes late would
-        # overrule the person who has just chosen another language.
-        return {language: spoken, **labels.updates(spoken)} if spoken else {language: gr.skip()}
+        return {language: spoken, **labels.updates(spoken)}
 
     language.input(
         labels.updates, language, labels.components(), js="(l) => atelier.speak(l)", **QUICK
     )
-    page.load(
-        greet,
-        gr.Textbox(visible=False),
-        [language, *labels.components()],
-        js="() => atelier.unpainted()",
-        **QUICK,
-    )
+    page.load(None, None, unpainted, js="() => atelier.unpainted()", **QUICK)
+    unpainted.change(greet, unpainted, [language, *labels.components()], **QUICK)
 
 
 def _connect_files(
