@@ -11,15 +11,16 @@ import torch
 from numpy.random import default_rng
 
 from tools.starter.pictograms import PictogramShelf
-from tools.starter.scenes import Scene, draw
+from tools.starter.scenes import Scene, Thing, draw
 from tools.starter.shapes import build_vae
 from tools.starter.state import finished, save_state
-from tools.starter.vocabulary import BACKGROUNDS, SUBJECTS
+from tools.starter.vocabulary import BACKGROUNDS, FIRST
 
 log = logging.getLogger(__name__)
 
 COMBINATIONS: Final = tuple(
-    Scene(subject, background, "") for subject, background in product(SUBJECTS, BACKGROUNDS)
+    Scene((Thing(subject=subject),), background)
+    for subject, background in product(FIRST, BACKGROUNDS)
 )
 """One size only: every size more needs its own share of the samples."""
 BATCH: Final = 16

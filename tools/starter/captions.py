@@ -4,10 +4,20 @@ from typing import Final
 
 from numpy.random import Generator
 
-from tools.starter.scenes import Scene
-from tools.starter.vocabulary import BACKGROUNDS, SUBJECTS
-
-SIZE_WORDS: Final = {"small": ("small", "little", "tiny"), "": (), "big": ("big", "large")}
+from tools.starter.scenes import Scene, Thing
+from tools.starter.vocabulary import (
+    BACKGROUNDS,
+    PLACE_WORDS,
+    SETTINGS,
+    SIZE_WORDS,
+    STYLES,
+    SUBJECTS,
+    THREE_D,
+    TINTS,
+    Ground,
+    Setting,
+    Style,
+)
 
 OPENINGS: Final = (
     "a picture of",
@@ -18,6 +28,7 @@ OPENINGS: Final = (
     "an icon of",
     "a painting of",
 )
+"""Said of a picture of any style."""
 
 BACKGROUND_PHRASES: Final = (
     (0.60, " on {article} {colour} background"),
@@ -29,10 +40,21 @@ BACKGROUND_PHRASES: Final = (
 )
 """Share of captions, and the phrase; the last leaves the background open."""
 
+JOINED: Final = (" and ", " and ", " next to ", " beside ")
+"""What stands between two things when nothing is said of their sides."""
+
 
 def caption(scene: Scene, random: Generator) -> str:
     """Describe a scene truly, in one of its many wordings."""
-    return opening(random) + subject(scene, random) + background(scene, random)
+    style = scene.things[0].style
+    way = random.choice(("opening", "adjective", "ending")) if random.random() < style.said else ""
+    return (
+        (f"{pick(style.openings, random)} " if way == "opening" else opening(random))
+        + things(scene, style if way == "adjective" else None, random)
+        + ground(scene.ground, random)
+        + place(scene, random)
+        + (pick(style.endings, random) if way == "ending" else "")
+    )
 
 
 def opening(random: Generator) -> str:
@@ -42,27 +64,53 @@ def opening(random: Generator) -> str:
     return OPENINGS[random.integers(len(OPENINGS))] + " "
 
 
-def subject(scene: Scene, random: Generator) -> str:
-    """Name the subject: usual word or another, with or without size, colour and article."""
-    words = [pick(scene.subject.names, random)]
-    if scene.subject.colours and random.random() < 0.45:
-        words.insert(0, pick(scene.subject.colours, random))
-    if SIZE_WORDS[scene.size] and random.random() < 0.3:
-        words.insert(0, pick(SIZE_WORDS[scene.size], random))
+def things(scene: Scene, style: Style | None, random: Generator) -> str:
+    """Name what is in the picture; the style, if given, as an adjective of the first thing."""
+    if len(scene.things) == 1:
+        return thing(scene.things[0], style, random)
+    left, right = scene.things
+    if random.random() < 0.3:
+        sides = [thing(left, style, random), "on the left and"]
+        return " ".join([*sides, thing(right, None, random), "on the right"])
+    one, other = (left, right) if random.random() < 0.5 else (right, left)
+    joined = JOINED[random.integers(len(JOINED))]
+    return thing(one, style, random) + joined + thing(other, None, random)
+
+
+def thing(shown: Thing, style: Style | None, random: Generator) -> str:
+    """Name one thing: usual word or another, with or without size, style, colour and article."""
+    words = [pick(shown.subject.names, random)]
+    own = shown.subject.colours if shown.style is THREE_D else ()
+    if shown.tint is not None:
+        words.insert(0, shown.tint.name)
+    elif own and random.random() < 0.45:
+        words.insert(0, pick(own, random))
+    if style is not None:
+        words.insert(0, style.name)
+    if SIZE_WORDS[shown.size] and random.random() < 0.8:
+        words.insert(0, pick(SIZE_WORDS[shown.size], random))
     phrase = " ".join(words)
     return phrase if random.random() < 0.15 else f"{article(phrase)} {phrase}"
 
 
-def background(scene: Scene, random: Generator) -> str:
-    """Name the background's colour, or leave it open."""
+def ground(shown: Ground, random: Generator) -> str:
+    """Name what is behind the things, or (a plain colour alone) leave it open."""
+    if isinstance(shown, Setting):
+        return " " + pick(shown.phrases, random)
     shares = [share for share, _ in BACKGROUND_PHRASES]
     phrase = BACKGROUND_PHRASES[random.choice(len(shares), p=shares)][1]
-    colour = pick(scene.background.names, random)
+    colour = pick(shown.names, random)
     return phrase.format(article=article(colour), colour=colour)
 
 
+def place(scene: Scene, random: Generator) -> str:
+    """Say where a lone thing stands, if not in the middle."""
+    words = PLACE_WORDS[scene.things[0].place] if len(scene.things) == 1 else ()
+    return f", {pick(words, random)}" if words and random.random() < 0.85 else ""
+
+
 def pick(words: tuple[str, ...], random: Generator) -> str:
-    """Take the first word four times in five (or always, if it is alone), else any other."""
+    """Take the first word three times in four (or always, if it is alone), else any other."""
     if len(words) == 1 or random.random() < 0.75:
         return words[0]
     return words[1 + random.integers(len(words) - 1)]
@@ -70,13 +118,20 @@ def pick(words: tuple[str, ...], random: Generator) -> str:
 
 def article(phrase: str) -> str:
     """Return ``a`` or ``an``."""
-    return "an" if phrase[0] in "aeiou" else "a"
+    return "an" if phrase[0] in "aeio" or phrase.startswith("um") else "a"
 
 
 def every_word() -> str:
     """Return one text that contains every word any caption can have."""
-    names = [name for thing in SUBJECTS for name in (*thing.names, *thing.colours)]
+    names = [name for subject in SUBJECTS for name in (*subject.names, *subject.colours)]
     colours = [name for colour in BACKGROUNDS for name in colour.names]
-    sizes = [word for words in SIZE_WORDS.values() for word in words]
+    colours += [tint.name for tint in TINTS]
+    places = [phrase for setting in SETTINGS for phrase in setting.phrases]
+    marks = [
+        word for table in (SIZE_WORDS, PLACE_WORDS) for words in table.values() for word in words
+    ]
+    styles = [text for style in STYLES for text in (style.name, *style.openings, *style.endings)]
     phrases = [phrase.format(article="an a", colour="") for _, phrase in BACKGROUND_PHRASES]
-    return " ".join([*names, *colours, *sizes, *OPENINGS, *phrases, "a an , ."])
+    return " ".join(
+        [*names, *colours, *places, *marks, *styles, *OPENINGS, *phrases, *JOINED, "a an , ."]
+    )

@@ -12,9 +12,10 @@ log = logging.getLogger(__name__)
 PACKAGES: Final = {
     "emoji-datasource": "emoji-datasource@16.0.0",
     "emoji-datasource-google": "emoji-datasource-google@16.0.0",
+    "emoji-datasource-twitter": "emoji-datasource-twitter@16.0.0",
     "fluent-emoji-3d": "@lobehub/fluent-emoji-3d@1.1.0",
 }
-"""Folder name to npm package: names (MIT), Noto (Apache-2.0), Fluent 3D (MIT)."""
+"""Folder name to npm package: names (MIT), Noto (Apache-2.0), Twemoji (CC-BY-4.0), Fluent (MIT)."""
 
 UNNEEDED: Final = ("/sheets", "/categories")
 

@@ -9,11 +9,11 @@ from PIL import Image
 from torch import Tensor
 
 from tools.starter.captions import article
+from tools.starter.grounds import PIXELS
 from tools.starter.painter import Painter, decode, sample
-from tools.starter.scenes import PIXELS
 from tools.starter.shapes import build_vae
 from tools.starter.state import finished
-from tools.starter.vocabulary import BACKGROUNDS, SUBJECTS
+from tools.starter.vocabulary import BACKGROUNDS, FIRST
 
 COLUMNS: Final = 8
 GAP: Final = 2
@@ -21,12 +21,10 @@ GAP: Final = 2
 
 def prompts(shift: int) -> list[str]:
     """Return one prompt a subject; ``shift`` moves the backgrounds on."""
-    colours = [
-        BACKGROUNDS[(5 * n + shift) % len(BACKGROUNDS)].names[0] for n in range(len(SUBJECTS))
-    ]
+    colours = [BACKGROUNDS[(5 * n + shift) % len(BACKGROUNDS)].names[0] for n in range(len(FIRST))]
     return [
         f"{article(subject.names[0])} {subject.names[0]} on {article(colour)} {colour} background"
-        for subject, colour in zip(SUBJECTS, colours, strict=True)
+        for subject, colour in zip(FIRST, colours, strict=True)
     ]
 
 

@@ -1,4 +1,4 @@
-"""Captioned scenes: one pictogram, centred on a plain background.
+"""Scenes: things of a style, size, place and colour on a ground, and how they are painted.
 
 Everything is a function of the random generator passed in, so scene ``n`` of seed ``s`` is the
 same picture on every machine and in every resumed run.
@@ -13,29 +13,63 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from PIL import Image
 
+from tools.starter.grounds import PIXELS, Picture, paint
 from tools.starter.pictograms import PictogramShelf, load
-from tools.starter.vocabulary import BACKGROUNDS, SUBJECTS, Background, Subject
+from tools.starter.vocabulary import (
+    BACKGROUNDS,
+    FIRST,
+    THREE_D,
+    Background,
+    Ground,
+    Rgb,
+    Style,
+    Subject,
+    Tint,
+)
 
-PIXELS: Final = 128
-SIZES: Final = {"small": 80, "": 96, "big": 112}
-"""Side of the pictogram's box in pixels, by the word a caption may use for it."""
+SIZES: Final = {"small": 64, "": 96, "big": 116}
+"""Side of a pictogram's box in pixels."""
 
-Picture = NDArray[np.uint8]
-"""``[128, 128, 3]``, sRGB."""
+PLACES: Final = {"": (0, 0), "left": (-26, 0), "right": (26, 0), "top": (0, -26), "bottom": (0, 26)}
+"""How far a box stands from the middle, in pixels."""
+
+SHARED_BOX: Final = 60
+"""Side of the box of each of two things."""
+
+RED_GREEN_BLUE: Final = np.array((0.299, 0.587, 0.114), dtype=np.float32)
+"""Shares of a colour's lightness (ITU-R BT.601)."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Thing:
+    """One thing in a picture.
+
+    Attributes:
+        subject: What it is.
+        style: How it is drawn.
+        size: A key of ``SIZES``.
+        place: A key of ``PLACES``.
+        tint: Its colour; None for its own.
+    """
+
+    subject: Subject
+    style: Style = THREE_D
+    size: str = ""
+    place: str = ""
+    tint: Tint | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """What is in the picture; ``size`` is a key of ``SIZES``."""
+    """What is in the picture: one thing, or one on the left and one on the right."""
 
-    subject: Subject
-    background: Background
-    size: str
+    things: tuple[Thing, ...]
+    ground: Ground
 
 
 def draw(shelf: PictogramShelf, scene: Scene, random: Generator) -> Picture:
     """Paint a scene with a little jitter of place, angle and shade."""
-    return compose(shelf.by_name(scene.subject.pictogram), scene, random)
+    return compose([_cut_out(shelf, thing) for thing in scene.things], scene, random)
 
 
 def draw_anything(files: list[Path], random: Generator) -> Picture:
@@ -43,25 +77,46 @@ def draw_anything(files: list[Path], random: Generator) -> Picture:
     red, green, blue = (int(level) for level in random.integers(0, 256, 3))
     known = BACKGROUNDS[random.integers(len(BACKGROUNDS))]
     background = known if random.random() < 0.5 else Background(("any",), (red, green, blue))
-    scene = Scene(SUBJECTS[0], background, str(random.choice(list(SIZES))))
-    return compose(load(files[random.integers(len(files))]), scene, random)
+    thing = Thing(subject=FIRST[0], size=str(random.choice(list(SIZES))))
+    pictogram = load(files[random.integers(len(files))])
+    return compose([pictogram], Scene((thing,), background), random)
 
 
-def compose(pictogram: Image.Image, scene: Scene, random: Generator) -> Picture:
-    """Put one cut-out on the scene's background."""
-    box = round(SIZES[scene.size] * random.uniform(0.96, 1.04))
-    turned = pictogram.rotate(random.uniform(-5.0, 5.0), Image.Resampling.BICUBIC)
-    cut_out = turned.resize((box, box), Image.Resampling.BICUBIC)
-    canvas = Image.fromarray(paint_background(scene.background, random)).convert("RGBA")
-    left, top = ((PIXELS - box) // 2 + int(shift) for shift in random.integers(-4, 5, 2))
-    canvas.alpha_composite(cut_out, (max(left, 0), max(top, 0)))
+def compose(pictograms: list[Image.Image], scene: Scene, random: Generator) -> Picture:
+    """Put one cut-out for each thing on the scene's ground."""
+    canvas = Image.fromarray(paint(scene.ground, random)).convert("RGBA")
+    for pictogram, thing in zip(pictograms, scene.things, strict=True):
+        wanted = SIZES[thing.size] if len(scene.things) == 1 else SHARED_BOX
+        box = round(wanted * random.uniform(0.96, 1.04))
+        turned = pictogram.rotate(random.uniform(-5.0, 5.0), Image.Resampling.BICUBIC)
+        cut_out = turned.resize((box, box), Image.Resampling.BICUBIC)
+        across, down = (
+            min(max((PIXELS - box) // 2 + away + int(jitter), 0), PIXELS - box)
+            for away, jitter in zip(PLACES[thing.place], random.integers(-4, 5, 2), strict=True)
+        )
+        canvas.alpha_composite(cut_out, (across, down))
     return np.asarray(canvas.convert("RGB"))
 
 
-def paint_background(background: Background, random: Generator) -> Picture:
-    """Fill the picture flatly, or (every other time) a little lighter above than below."""
-    colour = np.array(background.rgb, dtype=np.float32) + random.uniform(-6.0, 6.0, 3)
-    fall = random.uniform(4.0, 14.0) if random.random() < 0.5 else 0.0
-    rows = np.linspace(fall, -fall, PIXELS, dtype=np.float32)[:, None, None]
-    filled = np.broadcast_to(colour + rows, (PIXELS, PIXELS, 3))
-    return filled.clip(0, 255).round().astype(np.uint8)
+def _cut_out(shelf: PictogramShelf, thing: Thing) -> Image.Image:
+    pictogram = shelf.by_name(thing.subject.pictogram, thing.style)
+    return pictogram if thing.tint is None else tinted(pictogram, thing.tint.rgb)
+
+
+def tinted(pictogram: Image.Image, colour: Rgb) -> Image.Image:
+    """Paint a pictogram in one colour, its light and shade kept.
+
+    What is lighter than the colour fades to white, what is darker to black; the whole is brought
+    half of the way to the colour's own lightness, or a yellow coal would be black.
+    """
+    pixels = np.asarray(pictogram, dtype=np.float32) / 255
+    light: NDArray[np.float32] = pixels[..., :3] @ RED_GREEN_BLUE
+    cover = pixels[..., 3]
+    wanted = np.array(colour, dtype=np.float32) / 255
+    own = float(wanted @ RED_GREEN_BLUE)
+    mean = float((light * cover).sum() / max(float(cover.sum()), 1e-6))
+    light = (light + 0.5 * (own - mean)).clip(0, 1)[..., None]
+    darker, lighter = light / own, (light - own) / (1 - own)
+    painted = np.where(light < own, wanted * darker, wanted + (1 - wanted) * lighter)
+    whole = np.concatenate([painted, cover[..., None]], axis=-1)
+    return Image.fromarray((whole * 255).round().clip(0, 255).astype(np.uint8), "RGBA")

@@ -20,17 +20,18 @@ from numpy.random import default_rng
 from torch import Tensor
 from torch.nn import functional
 
+from tools.starter.grounds import PIXELS
 from tools.starter.pictograms import PictogramShelf
-from tools.starter.scenes import PIXELS, SIZES, Scene, draw, draw_anything
+from tools.starter.scenes import SIZES, Scene, Thing, draw, draw_anything
 from tools.starter.shapes import LibraryNet, build_vae
 from tools.starter.state import Average, load_state, save_state
-from tools.starter.vocabulary import BACKGROUNDS, SUBJECTS
+from tools.starter.vocabulary import BACKGROUNDS, FIRST
 
 log = logging.getLogger(__name__)
 
 LEARNING_RATE: Final = 1.5e-3
 WARM_UP_STEPS: Final = 200
-OWN_SUBJECTS_SHARE: Final = 0.7
+OWN_FIRST_SHARE: Final = 0.7
 """Share of pictures from the starter's own vocabulary; the rest is any pictogram."""
 KL_WEIGHT: Final = 1e-3
 KL_RAMP_STEPS: Final = 3000
@@ -57,12 +58,11 @@ def pictures(shelf: PictogramShelf, files: list[Path], seed: int, step: int, die
     random = default_rng((seed, step))
     batch = []
     for _ in range(diet.batch):
-        if random.random() < OWN_SUBJECTS_SHARE:
-            scene = Scene(
-                SUBJECTS[random.integers(len(SUBJECTS))],
-                BACKGROUNDS[random.integers(len(BACKGROUNDS))],
-                str(random.choice(list(SIZES))),
-            )
+        if random.random() < OWN_FIRST_SHARE:
+            subject = FIRST[random.integers(len(FIRST))]
+            background = BACKGROUNDS[random.integers(len(BACKGROUNDS))]
+            thing = Thing(subject=subject, size=str(random.choice(list(SIZES))))
+            scene = Scene((thing,), background)
             picture = draw(shelf, scene, random)
         else:
             picture = draw_anything(files, random)

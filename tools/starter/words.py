@@ -1,7 +1,6 @@
 """Tokens: CLIP's own tokenizer, and a token table that trains only the words in use."""
 
 from functools import lru_cache
-from pathlib import Path
 from typing import Final
 
 import torch
@@ -11,8 +10,8 @@ from transformers.models.clip.tokenization_clip import CLIPTokenizer
 
 from tools.starter.captions import every_word
 from tools.starter.shapes import TEXT_LENGTH, TEXT_ROWS, TEXT_WIDTH
+from tools.starter.strangers import VOCABULARY
 
-VOCABULARY: Final = Path(__file__).parents[2] / "webui" / "modules" / "text" / "clip_vocabulary"
 START: Final = 49406
 END: Final = 49407
 FIRST_WORD_ID: Final = 512
