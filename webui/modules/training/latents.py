@@ -29,6 +29,9 @@ from webui.modules.weights.write import write_safetensors
 SHARD: Final = 64
 """Pictures whose latents share a file, and that are made anew after a stop."""
 
+ROOM: Final = 256 * 1024 * 1024
+"""Bytes of latents that a training remembers."""
+
 Told = Callable[[int, int], None]
 """Hears how many of how many pictures are done; ends the work by raising."""
 
@@ -46,6 +49,11 @@ class Latents:
     mean: Tensor
     spread: Tensor
     mask: Tensor | None
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return sum(part.nbytes for part in (self.mean, self.spread, self.mask) if part is not None)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -74,13 +82,33 @@ class Encoder:
 
 
 class LatentCache:
-    """Reads one picture's latents at a time, so that ten thousand take no memory."""
+    """Reads each picture's latents once, and remembers as many as a fixed room holds.
 
-    def __init__(self, run: Path) -> None:
+    A picture of 512 pixels takes 128 KiB. When the room is full, the rest stays on the disk: turns
+    come in no order, so to drop one picture for another would save nothing.
+
+    Args:
+        run: Folder of the training.
+        room: Bytes to remember in.
+    """
+
+    def __init__(self, run: Path, room: int = ROOM) -> None:
         self._run = run
+        self._room = room
+        self._known: dict[tuple[int, bool], Latents] = {}
 
     def read(self, place: int, *, mirrored: bool = False) -> Latents:
         """Return the latents of the picture at a place among the examples."""
+        known = self._known.get((place, mirrored))
+        if known is not None:
+            return known
+        found = self._from_disk(place, mirrored=mirrored)
+        if found.size <= self._room:
+            self._room -= found.size
+            self._known[place, mirrored] = found
+        return found
+
+    def _from_disk(self, place: int, *, mirrored: bool) -> Latents:
         which = f"{place}.mirrored" if mirrored else f"{place}"
         with open_tensors(shard_file(self._run, place // SHARD)) as file:
             mask = file.read(f"{which}.mask") if f"{which}.mask" in file.names() else None

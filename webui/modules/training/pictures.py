@@ -6,6 +6,7 @@ Trouble with one picture never stops the others: it is left out or used, and the
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -172,7 +173,17 @@ def _files(folder: Path) -> Sequence[Path]:
 
 
 def _measured(path: Path) -> tuple[tuple[int, int], str]:
-    """Return the upright size, and a digest of the file; the picture is decoded once to be sure."""
+    """Return the upright size, and a digest of the file; the picture is decoded once to be sure.
+
+    A training looks at its pictures several times before it starts; those that have not changed
+    since are not decoded again.
+    """
+    told = path.stat()
+    return _measured_once(path, told.st_mtime_ns, told.st_size)
+
+
+@lru_cache(maxsize=100_000)
+def _measured_once(path: Path, _changed: int, _bytes: int) -> tuple[tuple[int, int], str]:
     picture = _opened(path)
     return picture.size, hashlib.sha256(path.read_bytes()).hexdigest()
 
