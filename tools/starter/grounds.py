@@ -1,7 +1,7 @@
 """What stands behind the things: a plain colour, or one of four painted places."""
 
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.random import Generator
@@ -15,7 +15,7 @@ PIXELS: Final = 128
 Picture = NDArray[np.uint8]
 """``[128, 128, 3]``, sRGB."""
 
-Paint = NDArray[np.float32]
+Paint = NDArray[np.floating[Any]]
 """The same before it is rounded, 0 to 255."""
 
 

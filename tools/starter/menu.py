@@ -96,7 +96,7 @@ def two_things(choice: Choice, random: Generator) -> Scene:
 
 def any_of(items: Sequence[Item], random: Generator) -> Item:
     """Return one of them, each as likely as any other."""
-    return items[random.integers(len(items))]
+    return items[int(random.integers(len(items)))]
 
 
 def _mostly_usual(keys: Sequence[str], random: Generator) -> str:

@@ -6,7 +6,7 @@ same picture on every machine and in every resumed run.
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.random import Generator
@@ -110,7 +110,7 @@ def tinted(pictogram: Image.Image, colour: Rgb) -> Image.Image:
     half of the way to the colour's own lightness, or a yellow coal would be black.
     """
     pixels = np.asarray(pictogram, dtype=np.float32) / 255
-    light: NDArray[np.float32] = pixels[..., :3] @ RED_GREEN_BLUE
+    light: NDArray[np.floating[Any]] = pixels[..., :3] @ RED_GREEN_BLUE
     cover = pixels[..., 3]
     wanted = np.array(colour, dtype=np.float32) / 255
     own = float(wanted @ RED_GREEN_BLUE)
