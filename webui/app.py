@@ -21,6 +21,7 @@ from webui.jobs import lock
 from webui.jobs.bell import Bell
 from webui.jobs.local import LocalExecutor, Surroundings
 from webui.jobs.queue import Queue
+from webui.jobs.turns import Turns
 from webui.library.history import History
 from webui.library.index import ModelIndex
 from webui.library.inputs import Inputs
@@ -39,7 +40,14 @@ from webui.services.studio import Studio
 from webui.services.training import Training
 from webui.services.work import Workshop
 from webui.services.work_bench import Bench
-from webui.settings import Server, Settings, has_display, process_environment, stay_private
+from webui.settings import (
+    Limits,
+    Server,
+    Settings,
+    has_display,
+    process_environment,
+    stay_private,
+)
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -115,7 +123,7 @@ def opened(settings: Settings) -> Generator[Studio]:
         imports.sweep()
         bell, options = Bell(), stock.options
         keeper = Keeper(history, options, folders)
-        executor = LocalExecutor(queue, settings.device, _surroundings(stock, keeper, bell))
+        executor = LocalExecutor(queue, settings.device, _surroundings(stock, keeper, bell, limits))
         options.when_changed(executor.prepare)
         office = Office(
             queue=queue,
@@ -156,7 +164,7 @@ def opened(settings: Settings) -> Generator[Studio]:
         queue.close()
 
 
-def _surroundings(stock: Inventory, keeper: Keeper, bell: Bell) -> Surroundings:
+def _surroundings(stock: Inventory, keeper: Keeper, bell: Bell, limits: Limits) -> Surroundings:
     """Return what the executor needs of the rest of the house."""
     options, models = stock.options, stock.models
     return Surroundings(
@@ -167,6 +175,7 @@ def _surroundings(stock: Inventory, keeper: Keeper, bell: Bell) -> Surroundings:
         previews=lambda: options.current().flag("live_previews_enable"),
         look_again=models.refresh,
         switch_off=stock.house.extensions.switch_off,
+        turns=Turns(least=limits.turn_seconds),
     )
 
 

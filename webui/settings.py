@@ -155,6 +155,7 @@ class Limits:
         max_training_files: Files of such a set.
         max_prompt_chars: Length of a prompt.
         max_queued_per_person: Jobs of one person that wait or run.
+        turn_seconds: How long a training keeps the painter before it makes way for pictures.
     """
 
     max_pixels: int = 4_194_304
@@ -168,6 +169,7 @@ class Limits:
     max_training_files: int = 10_000
     max_prompt_chars: int = 20_000
     max_queued_per_person: int = 100
+    turn_seconds: float = 20.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -38,6 +38,7 @@ class Task:
         asked: How somebody wants it to stop.
         deliveries: Pictures on their way to the disk.
         began: When this attempt began, in monotonic seconds.
+        taken_up: The first number above 0 that a work told in this attempt: where it went on.
     """
 
     job: Job
@@ -49,6 +50,7 @@ class Task:
     asked: Wish | None = None
     deliveries: list[Future[str]] = field(default_factory=list["Future[str]"])
     began: float = field(default_factory=time.monotonic)
+    taken_up: int = 0
 
     @property
     def work(self) -> Work | None:

@@ -119,6 +119,7 @@ class LocalExecutor:
         self._view = WorkerView()
         self._ledger = Ledger(around.bell)
         self._early_wishes: dict[str, Wish] = {}
+        self._taken_up: dict[str, int] = {}
         self._wants_selected = True
         self._leaving = threading.Event()
         self._next_vouch = self._next_look = 0.0
@@ -347,6 +348,7 @@ class LocalExecutor:
                 self._view = replace(self._view, phase="drawing")
             case Told(number=number, total=total, text=text):
                 task.progress = task.pace.after_part(number, total, text, now=time.monotonic())
+                task.taken_up = task.taken_up or number
             case Previewed(png=png):
                 task.preview = png
                 task.progress = replace(task.progress, preview_version=version + 1)
@@ -437,4 +439,8 @@ class LocalExecutor:
     def _give_back(self, task: Task, reason: str, *, counted: bool = True) -> None:
         for kept in task.deliveries:
             kept.exception()
-        self._queue.give_back(task.job.id, reason=reason, counted=counted)
+        job_id = task.job.id
+        before = self._taken_up.get(job_id, 1)
+        self._taken_up[job_id] = max(before, task.taken_up)
+        got_on = task.taken_up > before
+        self._queue.give_back(job_id, reason=reason, counted=counted, got_on=got_on)

@@ -230,13 +230,17 @@ class Queue:
         with self._transaction():
             self._end(job_id, JobState.FAILED, failure=failure)
 
-    def give_back(self, job_id: str, *, reason: str, counted: bool = True) -> None:
+    def give_back(
+        self, job_id: str, *, reason: str, counted: bool = True, got_on: bool = False
+    ) -> None:
         """Let a running job be begun again.
 
         Args:
             job_id: The job.
             reason: What happened, as half a sentence.
             counted: Whether the attempt counts; it does not when we end it ourselves.
+            got_on: A long work was taken up further on than the time before, so its attempts are
+                counted anew.
         """
         with self._transaction() as database:
             if not counted:
@@ -244,7 +248,7 @@ class Queue:
                     "UPDATE jobs SET attempts = attempts - 1 WHERE id = ? AND state = 'running'",
                     (job_id,),
                 )
-            self._give_back(job_id, reason=reason)
+            self._give_back(job_id, reason=reason, got_on=got_on)
 
     # ------------------------------------------------------------- what is looked at
 
@@ -371,11 +375,11 @@ class Queue:
             ),
         )
 
-    def _give_back(self, job_id: str, *, reason: str) -> None:
+    def _give_back(self, job_id: str, *, reason: str, got_on: bool = False) -> None:
         row = self._row(job_id)
         if row["state"] != JobState.RUNNING:
             return
-        if row["yields"] and _ran(row) > RENEWED_SECONDS:
+        if row["yields"] and (got_on or _ran(row) > RENEWED_SECONDS):
             self._connection.execute("UPDATE jobs SET attempts = 1 WHERE id = ?", (job_id,))
         elif row["attempts"] >= MAX_ATTEMPTS:
             failure = Failure(

@@ -57,6 +57,11 @@ def hurt(work: ConvertPlan, number: int) -> None:
     if work.source.name == "dies" and number == 20 and not work.target.exists():
         work.target.write_text("10")
         os.kill(os.getpid(), signal.SIGKILL)
+    if work.source.name == "dies often" and number % 20 == 0:
+        saved = int(work.target.read_text()) if work.target.exists() else 0
+        if saved < number - 10:
+            work.target.write_text(str(number - 10))
+            os.kill(os.getpid(), signal.SIGKILL)
     if work.source.name == "fails":
         message = "it is cut off"
         raise ModelFileError(message, hint="Copy it again.", value="a.pt")

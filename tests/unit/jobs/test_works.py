@@ -215,6 +215,14 @@ def test_a_long_work_survives_more_breaks_than_a_short_job_may_have(tmp_path) ->
     queue.close()
 
 
+def test_a_long_work_that_gets_on_may_be_killed_again_and_again(tmp_path) -> None:
+    with shop(tmp_path, counting) as here:
+        view = here.ended(submit(here, tmp_path / "count", "dies often", yields=True))
+
+        assert (view.state, view.result) == (JobState.DONE, {"reached": GOAL, "begun": 90})
+        assert here.executor.worker().starts == 6
+
+
 def test_pausing_costs_no_attempt_and_is_told(tmp_path) -> None:
     queue = new_queue(tmp_path)
     job_id = queue.add(long_work())
