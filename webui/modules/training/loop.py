@@ -5,6 +5,7 @@ truth; and something is corrected. Only what is corrected differs from kind to k
 """
 
 import math
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
@@ -52,12 +53,14 @@ class Lesson:
         loss: How wrong the guesses were, on average.
         rate: Learning rate.
         length: Of the gradients together.
+        waited: Seconds until the pictures were there, noise and all.
     """
 
     step: int
     loss: float
     rate: float
     length: float
+    waited: float
 
 
 def train_step(
@@ -82,13 +85,15 @@ def train_step(
         NumericsError: If a guess or a gradient is no number; nothing is corrected then.
     """
     group = order.turns(step)
-    turns, total = company.share(group), 0.0
+    turns, total, waited = company.share(group), 0.0, 0.0
     with layers_by_chance(plan.seed, step):
         for first in range(0, len(turns), plan.batch_size):
             together = turns[first : first + plan.batch_size]
 
             # 1. Noise: every picture is brought to a noise level of its own.
+            began = time.perf_counter()
             sample = course.noise(together)
+            waited += time.perf_counter() - began
 
             # 2. Predict: the painter draws its guess from the noise and the text.
             guess = course.predict(sample)
@@ -107,7 +112,7 @@ def train_step(
         hint = "Lower the learning rate, then go on from the last saved state."
         raise NumericsError(message, hint=hint, value=step + 1)
     corrector.correct(rate)
-    return Lesson(step=step + 1, loss=total, rate=rate, length=length)
+    return Lesson(step=step + 1, loss=total, rate=rate, length=length, waited=waited)
 
 
 @torch.no_grad()

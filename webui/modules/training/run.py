@@ -6,10 +6,12 @@ from typing import Any
 
 from webui.modules.device import Device
 from webui.modules.networks.checkpoint import Checkpoint, load_vae
+from webui.modules.networks.lean import make_lean, save_memory
 from webui.modules.networks.predict import TextPredictor
 from webui.modules.training import export
 from webui.modules.training.buckets import Size, size_for
 from webui.modules.training.company import Company, joined
+from webui.modules.training.heap import kept_heap
 from webui.modules.training.journal import STEPS
 from webui.modules.training.kinds import (
     WHOLE,
@@ -49,7 +51,7 @@ def train(plan: TrainingPlan, device: Device, desk: Desk) -> Mapping[str, Any]:
         StopDrawing: If somebody ended it before the first step.
         PauseWork: If others shall go first; everything is saved.
     """
-    with joined() as company:
+    with joined() as company, kept_heap():
         plan = replace(plan, steps=last_step(plan.correction, plan.steps))
         return _train(plan, device, desk, company)
 
@@ -111,8 +113,9 @@ def _painter(plan: TrainingPlan, device: Device) -> Checkpoint:
     base = painter_of(plan.base, device)
     if plan.vae is not None:
         base = replace(base, vae=load_vae(plan.vae.path, device))
+    make_lean(base.unet, device, frozen=plan.kind not in WHOLE)
     if plan.correction.save_memory:
-        base.unet.enable_gradient_checkpointing()  # pyright: ignore[reportUnknownMemberType] - untyped in diffusers
+        save_memory(base.unet)
     return base
 
 

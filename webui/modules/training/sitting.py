@@ -195,6 +195,7 @@ def _line(lesson: Lesson, seconds: float) -> Mapping[str, float]:
         "rate": lesson.rate,
         "length": lesson.length,
         "seconds": round(seconds, 4),
+        "waited": round(lesson.waited, 4),
     }
 
 

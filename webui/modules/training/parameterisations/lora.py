@@ -59,17 +59,18 @@ class Change(nn.Module):
             }
         )
 
-    def forward(self, states: Tensor) -> Tensor:
-        """Return what is added to the layer's output for these inputs."""
+    def forward(self, output: Tensor, states: Tensor) -> Tensor:
+        """Return the layer's output for these inputs with the change added."""
         if self._dropout and torch.is_grad_enabled():
             states = nn.functional.dropout(states, self._dropout)
         parts = self.tensors()
         if self._method == "lora":
             down, up = parts["lora_down.weight"], parts["lora_up.weight"]
-            scale = self._alpha / len(down)
-            return self._run(up, self._run(down, states, kernel=True)) * scale
+            # The narrow side is scaled, and the wide one is added as it is multiplied.
+            narrow = self._run(down, states) * (self._alpha / len(down))
+            return _added(output, narrow, up)
         change = delta(parts, self._layer[0].weight.detach().float(), strength=1.0).weight
-        return self._run(change, states, kernel=True) if change is not None else states * 0
+        return output if change is None else output + self._run(change, states)
 
     def tensors(self) -> dict[str, Tensor]:
         """Return the parts by the names that they have in files, with alpha among them."""
@@ -78,16 +79,30 @@ class Change(nn.Module):
         }
         return parts | {"alpha": torch.tensor(float(self._alpha))}
 
-    def _run(self, weight: Tensor, states: Tensor, *, kernel: bool = False) -> Tensor:
-        """Multiply as the layer does; of a pair of factors only the first moves over a picture."""
+    def _run(self, weight: Tensor, states: Tensor) -> Tensor:
+        """Multiply as the layer does."""
         weight, layer = weight.to(states.dtype), self._layer[0]
         if isinstance(layer, nn.Linear):
             return nn.functional.linear(states, weight)
-        if not kernel:
-            return nn.functional.conv2d(states, weight)
         return nn.functional.conv2d(
             states, weight, None, layer.stride, layer.padding, layer.dilation, layer.groups
         )
+
+
+def _added(output: Tensor, narrow: Tensor, up: Tensor) -> Tensor:
+    """Return ``output + up narrow`` without the product ever lying in memory by itself.
+
+    Args:
+        output: ``[..., out]`` of a linear layer, or ``[batch, out, height, width]``.
+        narrow: The same with ``rank`` for ``out``.
+        up: ``[out, rank]``, or ``[out, rank, 1, 1]`` for a convolution.
+    """
+    narrow, up = narrow.to(output.dtype), up.to(output.dtype)
+    if up.dim() == 2:  # noqa: PLR2004 - a matrix
+        flat = torch.addmm(output.flatten(0, -2), narrow.flatten(0, -2), up.t())
+        return flat.view_as(output)
+    wide = up.flatten(1).expand(len(output), -1, -1)
+    return torch.baddbmm(output.flatten(2), wide, narrow.flatten(2)).view_as(output)
 
 
 class LoraFamily:
@@ -190,7 +205,7 @@ def _unet_layers(unet: nn.Module, plan: LoraPlan) -> Generator[tuple[str, nn.Mod
 @contextmanager
 def _beside(layer: nn.Module, change: Change) -> Generator[None]:
     def add(_layer: nn.Module, given: tuple[Tensor, ...], output: Tensor) -> Tensor:
-        return output + change(given[0])
+        return change(output, given[0])
 
     handle = layer.register_forward_hook(add)
     try:
