@@ -156,7 +156,8 @@ def _plain(told: Mapping[str, Any], wait: Callable[[], None]) -> None:
     from webui.modules.networks.checkpoint import load_checkpoint
     from webui.modules.networks.reference import PlainLora
 
-    device = choose(**{**told["device"], "precision": "exact", "attention": "sdpa"})
+    wished: dict[str, Any] = {**told["device"], "precision": "exact", "attention": "sdpa"}
+    device = choose(**wished)
     checkpoint = load_checkpoint(_record(told), device)
     cells, width = told["side"] // 8, checkpoint.architecture.unet.context
     lora = PlainLora(checkpoint.unet, RANK, save_memory=told["save"])

@@ -47,7 +47,7 @@ def save_memory(unet: UNet2DConditionModel) -> None:
     Residual blocks that are lean already stay as they are: to convolve again would cost much and
     save little.
     """
-    unet.enable_gradient_checkpointing()  # pyright: ignore[reportUnknownMemberType] - untyped in diffusers
+    unet.enable_gradient_checkpointing()
     for block in cast("list[Any]", [*unet.down_blocks, unet.mid_block, *unet.up_blocks]):
         if block is not None and all(isinstance(each, LeanResnet) for each in block.resnets):
             block.gradient_checkpointing = False

@@ -46,7 +46,7 @@ class PlainLora:
         """
         unet.set_attn_processor(AttnProcessor2_0())
         if save_memory:
-            unet.enable_gradient_checkpointing()  # pyright: ignore[reportUnknownMemberType] - untyped in diffusers
+            unet.enable_gradient_checkpointing()
         self.layers = 0
         for path, layer in list(cast("Iterator[tuple[str, nn.Module]]", unet.named_modules())):
             if "attentions" in path and path.endswith(TRANSFORMER):
@@ -62,7 +62,7 @@ class PlainLora:
         """Take one step; return the loss."""
         guess = self._unet(latents, times, text, return_dict=False)[0]
         loss = nn.functional.mse_loss(guess, truth)
-        loss.backward()  # pyright: ignore[reportUnknownMemberType] - untyped in torch
+        loss.backward()
         nn.utils.clip_grad_norm_(self._learned, 1.0)
         self._optimiser.step()
         self._optimiser.zero_grad()
@@ -82,7 +82,7 @@ class _Paired(nn.Module):
             linear = cast("nn.Linear", layer)
             self.lora_a = nn.Linear(linear.in_features, rank, bias=False)
             self.lora_b = nn.Linear(rank, linear.out_features, bias=False)
-        nn.init.zeros_(cast("Tensor", self.lora_b.weight))
+        nn.init.zeros_(self.lora_b.weight)
 
     def forward(self, states: Tensor) -> Tensor:
         """Return the sum of both ways."""
