@@ -4,7 +4,7 @@ The layers compute what diffusers' layers compute. While nothing is learned they
 sample pictures during a training are drawn bit for bit as everywhere else.
 """
 
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import torch
 from diffusers.models.activations import GEGLU
@@ -17,6 +17,10 @@ from webui.modules.device import Device
 from webui.modules.networks.attention import BACKENDS, AttentionProcessor
 from webui.modules.networks.convolution import convolved
 from webui.modules.networks.recomputing import forgetting
+
+WIDE: Final = 256
+"""Channels of the first level from which the lean layers are quicker: on one thread a step of a
+LoRA on SD1.5's 320 took 0.85 of the usual time, on the starter's 32 it took 1.2 of it."""
 
 
 def make_lean(unet: UNet2DConditionModel, device: Device, *, frozen: bool) -> None:
@@ -32,8 +36,13 @@ def make_lean(unet: UNet2DConditionModel, device: Device, *, frozen: bool) -> No
     if device.attention == "chunked":
         processor = AttentionProcessor(forgetting(BACKENDS["chunked"]))
         unet.set_attn_processor(processor)  # pyright: ignore[reportArgumentType] - any callable of this form will do
-    if not (frozen and device.exact):
-        return
+    wide = cast("Any", unet).config.block_out_channels[0] >= WIDE
+    if frozen and device.exact and wide:
+        exchange(unet)
+
+
+def exchange(unet: UNet2DConditionModel) -> None:
+    """Put the lean layers in the place of the usual ones."""
     for path, layer in list(cast("Any", unet).named_modules()):
         lean = _lean(layer)
         if lean is not None:

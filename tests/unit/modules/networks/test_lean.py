@@ -1,6 +1,7 @@
 """The network that is quicker to learn with computes what the usual one computes."""
 
 import copy
+from dataclasses import replace
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 from webui.modules.device import choose
 from webui.modules.networks.build import build_unet
 from webui.modules.networks.convolution import convolved
-from webui.modules.networks.lean import LeanConvolution, make_lean, save_memory
+from webui.modules.networks.lean import LeanConvolution, exchange, make_lean, save_memory
 from webui.modules.weights.architecture import UNetShape
 
 SHAPE = UNetShape(
@@ -65,7 +66,7 @@ def test_a_frozen_convolution_equals_torchs_and_so_does_its_gradient(
 
 def test_a_lean_network_draws_to_the_bit_as_before_and_learns_the_same(unet: nn.Module) -> None:
     lean = copy.deepcopy(unet)
-    make_lean(lean, choose("cpu", "exact"), frozen=True)
+    exchange(lean)
     saving = copy.deepcopy(lean)
     save_memory(saving)
     generator = torch.Generator().manual_seed(1)
@@ -87,21 +88,29 @@ def test_a_lean_network_draws_to_the_bit_as_before_and_learns_the_same(unet: nn.
 
 def test_a_lean_network_keeps_its_weights_and_their_names(unet: nn.Module) -> None:
     lean = copy.deepcopy(unet)
-    make_lean(lean, choose("cpu", "exact"), frozen=True)
+    exchange(lean)
 
     assert list(lean.state_dict()) == list(unet.state_dict())
     assert any(isinstance(each, LeanConvolution) for each in lean.modules())
 
 
-@pytest.mark.parametrize(("precision", "frozen"), [("bf16", True), ("exact", False)])
-def test_weights_that_change_and_other_number_formats_keep_the_usual_layers(
-    unet: nn.Module, precision: str, frozen: bool
+@pytest.mark.parametrize(
+    ("widths", "precision", "frozen", "exchanged"),
+    [
+        ((256, 256), "exact", True, True),
+        ((256, 256), "bf16", True, False),
+        ((256, 256), "exact", False, False),
+        ((32, 64), "exact", True, False),
+    ],
+)
+def test_narrow_networks_and_weights_that_change_keep_the_usual_layers(
+    widths: tuple[int, int], precision: str, frozen: bool, exchanged: bool
 ) -> None:
-    other = copy.deepcopy(unet)
+    network = build_unet(replace(SHAPE, widths=widths))
 
-    make_lean(other, choose("cpu", precision), frozen=frozen)
+    make_lean(network, choose("cpu", precision), frozen=frozen)
 
-    assert not any(isinstance(each, LeanConvolution) for each in other.modules())
+    assert any(isinstance(each, LeanConvolution) for each in network.modules()) is exchanged
 
 
 def _learned(
