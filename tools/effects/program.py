@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,7 +81,7 @@ def train(home: Path, kind: str, name: str, data: Path, settings: Mapping[str, A
 
 
 @contextmanager
-def serving(home: Path) -> Iterator[Program]:
+def serving(home: Path) -> Generator[Program]:
     """Start the program on a data dir, and end it."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
