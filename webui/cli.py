@@ -18,6 +18,9 @@ from webui.settings import Settings, load, process_environment
 
 COMMANDS: Final = ("serve", "generate", "train", "inspect", "bench")
 
+NEED_DATA: Final = ("generate", "train", "inspect")
+"""Commands that work with what is in the data dir, and make none."""
+
 REFUSED: Final[Mapping[str, str]] = {
     "--allow-code": "it would let anybody who reaches the page run programs on this machine",
 }
@@ -70,6 +73,11 @@ def _carry_out(namespace: Namespace) -> int:
     if namespace.use_cpu is not None:
         said["device.device"] = "cpu"
     settings = load(said, environment=process_environment())
+    data_dir = settings.folders.data_dir
+    if namespace.command in NEED_DATA and not data_dir.is_dir():
+        message = f"there is no folder {str(data_dir)!r} to take models from"
+        hint = "Name an existing one with --data-dir; launch.py serve makes a new one."
+        raise SettingsError(message, hint=hint, value=data_dir)
     command = {
         "serve": _serve,
         "generate": _generate,
@@ -154,20 +162,24 @@ def _train(namespace: Namespace, settings: Settings) -> int:
         runs=folders.training,
     )
     request = headless_training.request_from(spoken)
-    plan = headless_training.plan_to_carry_out(request, school, resume=namespace.resume)
-    for trouble in headless_training.troubles(plan):
-        print(trouble, file=sys.stderr)
 
     def heard(line: Mapping[str, Any]) -> None:
         if "loss" in line:
             _say(json.dumps(dict(line)))
 
-    try:
-        result = headless_training.train(plan, settings.device, heard)
-    except StopDrawing:
-        print("stopped before the first step", file=sys.stderr)
-        return 1
-    _say(json.dumps(dict(result)))
+    with headless_training.together() as company:
+        told = sys.stderr if company.leads else None
+        try:
+            plan = headless_training.agreed_plan(request, school, company, resume=namespace.resume)
+            for trouble in headless_training.troubles(plan) if told else ():
+                print(trouble, file=told)
+            result = headless_training.train(plan, settings.device, heard)
+        except StopDrawing:
+            if told:
+                print("stopped before the first step", file=told)
+            return 1
+    if told:
+        _say(json.dumps(dict(result)))
     return 0
 
 

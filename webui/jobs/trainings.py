@@ -1,7 +1,7 @@
 """Carries a training out inside the worker, with sample pictures drawn as any others."""
 
 from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +35,10 @@ def carry_out_training(
         JobError: If another process carries out the same training.
         OutOfMemoryError: If it does not fit; the last saved state is whole.
     """
-    with alone(plan):
+    from webui.modules.training.company import joined
+
+    with joined() as company, ExitStack() as held:
+        company.led(lambda: held.enter_context(alone(plan)))
         return _carry_out(plan, engine, tell, heard)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from webui.jobs.trainings import carry_out_training
 from webui.jobs.worker import build_engine
@@ -25,6 +25,9 @@ from webui.services.training_plans import (
 from webui.services.training_request import TrainingRequest, read_settings_file, spoken
 from webui.services.training_settings import flat
 from webui.settings import DeviceSettings
+
+if TYPE_CHECKING:
+    from webui.modules.training.company import Company
 
 IN_FILE = ("preset", "trigger", "checkpoint")
 """What a settings file may say beside the settings themselves."""
@@ -56,6 +59,9 @@ def request_from(said: Spoken) -> TrainingRequest:
     written = {} if said.file is None else read_settings_file(said.file)
     beside = {name: str(written.pop(name)) for name in IN_FILE if name in written}
     settings = {**dict(flat(written)), **spoken(request.kind, said.words)}
+    # A picture can take longer than a hundred steps: here only who asks for some gets them.
+    pictured = any(name.startswith("watch.sample") for name in settings)
+    settings = settings if pictured else {**settings, "watch.sample_every": 0}
     return TrainingRequest(
         kind=request.kind,
         name=request.name,
@@ -64,7 +70,38 @@ def request_from(said: Spoken) -> TrainingRequest:
         subject=beside.get("preset", ""),
         trigger=beside.get("trigger", ""),
         settings=settings,
+        pictured=pictured and settings.get("watch.sample_every") != 0,
     )
+
+
+@contextmanager
+def together() -> Generator["Company"]:
+    """Join the processes that torch's launcher has started with this one, if it has any.
+
+    Yields:
+        Which of them this one is; the first one writes files and says what there is to say.
+    """
+    from webui.modules.training.company import joined
+
+    with joined() as company:
+        yield company
+
+
+def agreed_plan(
+    request: TrainingRequest, school: School, company: "Company", *, resume: bool
+) -> TrainingPlan:
+    """Return the plan that all processes carry out; the first one writes it down.
+
+    Raises:
+        WebuiError: As ``plan_to_carry_out``, in the first process.
+        StopDrawing: In the others, if the first one could not.
+    """
+    found: list[TrainingPlan] = []
+    company.led(lambda: found.append(plan_to_carry_out(request, school, resume=resume)))
+    if found:
+        return found[0]
+    plan = plan_of(request, school)
+    return gone_on(kept_plan(plan.run) or plan, plan)
 
 
 def plan_to_carry_out(request: TrainingRequest, school: School, *, resume: bool) -> TrainingPlan:

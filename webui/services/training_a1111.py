@@ -106,8 +106,9 @@ def train(kind: ModelKind, said: Mapping[str, Any], room: Classroom, *, owner: s
     told = _created(run, kind, owner)
     settings = {**told["settings"], **_settings(said, kind, room.school)}
     request = TrainingRequest(
-        kind=kind, name=name, data=Path(str(_field(said, "data_root"))), settings=settings
-    )
+        kind=kind, name=name, data=Path(str(_field(said, "data_root"))), settings=settings,
+        pictured=False,
+    )  # fmt: skip
     plan = _placed(plan_of(request, room.school))
     _carried_out(plan, room, owner)
     return plan.out

@@ -113,7 +113,7 @@ def told(plan: TrainingPlan, measured: dict[str, Any], pictures: int) -> Forecas
     def times(every: int) -> int:
         return 1 + -(-plan.steps // every) if every else 0
 
-    samples = times(watch.sample_every) if watch.sample else 0
+    samples = (times(watch.sample_every) or 1) if watch.sample else 0
     held_out = min(MEASURED_PICTURES, max(1, int(pictures * plan.data.held_out) or pictures))
     latents = pictures * (2 if plan.data.flip else 1)
     seconds = (

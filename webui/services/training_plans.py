@@ -23,10 +23,13 @@ from webui.modules.errors import (
 from webui.modules.training.captions import prompt as said_of
 from webui.modules.training.pictures import Collection, look_over
 from webui.modules.training.plan import (
+    CheckpointPlan,
     CorrectionPlan,
     DataPlan,
+    LoraPlan,
     NoisePlan,
     TrainingPlan,
+    VaePlan,
     WatchPlan,
 )
 from webui.modules.training.rates import read_schedule
@@ -126,7 +129,7 @@ def plan_of(request: TrainingRequest, school: School) -> TrainingPlan:
     )
     _check_together(plan)
     found = look_over(plan.data)
-    if plan.watch.sample_every == 0:
+    if plan.watch.sample_every == 0 and not request.pictured:
         return plan
     sample = _sample(plan, found, settings, school)
     return replace(plan, watch=replace(plan.watch, sample=sample))
@@ -318,12 +321,23 @@ def _check_together(plan: TrainingPlan) -> None:
         message = f"noise.first is {plan.noise.first} and noise.last {plan.noise.last}"
         hint = "Let first be the lower of the two."
         raise RangeError(message, hint=hint, value=plan.noise.first)
+    _check_something_is_learned(plan)
     if not any("[name]" in line for line in plan.data.template) and plan.kind in (
         ModelKind.EMBEDDING,
         ModelKind.AESTHETIC,
     ):
         message = "no line of the template says [name], so the word would never be heard"
         raise RangeError(message, hint="Write for example: a photo of [name]", value="template")
+
+
+def _check_something_is_learned(plan: TrainingPlan) -> None:
+    what = plan.what
+    if isinstance(what, LoraPlan | CheckpointPlan) and not (what.unet or what.text):
+        message = "nothing would be trained: what.unet and what.text are both false"
+        raise RangeError(message, hint="Train the U-Net, the text encoder, or both.", value="what")
+    if isinstance(what, VaePlan) and not (what.absolute or what.square or what.edges):
+        message = "nothing would be compared: what.absolute, what.square and what.edges are all 0"
+        raise RangeError(message, hint="Leave at least one of them above 0.", value="what")
 
 
 def _sample(
@@ -337,6 +351,7 @@ def _sample(
         if name.startswith("watch.sample.")
     }
     prompts: tuple[str, ...] = told.get("prompts") or usual_prompts(plan, found)
+    prompts = prompts if plan.watch.sample_every else prompts[:1]
     seed = told.get("seed", plan.seed)
     request = GenerationRequest(
         prompt=prompts[0],

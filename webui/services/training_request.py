@@ -43,6 +43,7 @@ class TrainingRequest:
         subject: What the pictures show: the preset that gives what is not said.
         trigger: Word that calls what is learned; put before every caption.
         settings: Everything else by dotted names, or nested as in the plan.
+        pictured: The end is drawn for the file's picture, even if nothing is on the way.
     """
 
     kind: ModelKind
@@ -52,6 +53,7 @@ class TrainingRequest:
     subject: str = ""
     trigger: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    pictured: bool = True
 
 
 def spoken(kind: ModelKind, said: Mapping[str, Any]) -> dict[str, Any]:

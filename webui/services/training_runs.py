@@ -23,6 +23,7 @@ from webui.modules.errors import (
     WebuiError,
 )
 from webui.modules.training import journal
+from webui.modules.training.beside import put_beside
 from webui.modules.training.plan import TrainingPlan
 from webui.modules.types import ModelKind
 from webui.services.generate import Drawing
@@ -268,7 +269,7 @@ class Runs:
         if wanted.is_file() and wanted.read_bytes() == source.read_bytes():
             return wanted.name
         path = put(source, plan.out.parent, wanted.stem, (plan.out.suffix,))
-        _tell_beside(path, plan, step)
+        put_beside(path, plan, step=step)
         school.models.refresh()
         return path.name
 
@@ -333,18 +334,6 @@ def _changed(plan: TrainingPlan, settings: Mapping[str, Any]) -> TrainingPlan:
         correction=replace(plan.correction, rate=rate),
         watch=replace(plan.watch, **watch),
     )
-
-
-def _tell_beside(path: Path, plan: TrainingPlan, step: int) -> None:
-    """Put the word that calls it and a picture beside a file."""
-    told = {"activation text": plan.data.trigger, "description": f"{plan.name}, step {step}."}
-    beside = path.with_suffix(".json")
-    if plan.data.trigger and not beside.exists():
-        replace_file(beside, json.dumps(told, ensure_ascii=False).encode())
-    drawn = plan.run / journal.SAMPLES / f"{step:06d}-0.png"
-    shown = path.with_name(f"{path.stem}.preview.png")
-    if drawn.is_file() and not shown.exists():
-        replace_file(shown, drawn.read_bytes())
 
 
 def _card(folder: Path) -> dict[str, Any]:

@@ -97,7 +97,7 @@ class Incoming:
     def __init__(self, folder: Path, settings: Settings) -> None:
         self.folder = folder
         self._limits = settings.limits
-        self._size = 0
+        self._size = self._taken = 0
         self.skipped: list[Skipped] = []
 
     @contextmanager
@@ -152,7 +152,8 @@ class Incoming:
             return
         place = self.folder / PICTURES
         place.mkdir(exist_ok=True)
-        if sum(1 for _ in place.iterdir()) >= self._limits.max_training_files:
+        self._taken += 1
+        if self._taken > self._limits.max_training_files:
             message = f"there are more than {self._limits.max_training_files} files"
             hint = "Send fewer; the limit is the setting limits.max_training_files."
             raise LimitError(message, hint=hint, value=self._limits.max_training_files)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, cast, get_args, get_origin, get_type_hints
 
 from webui.modules.errors import LimitError, RangeError, UnknownNameError
+from webui.modules.layers.blocks import BLOCKS, PRESETS, read_blocks
 from webui.modules.training.plan import (
     CheckpointPlan,
     CorrectionPlan,
@@ -111,6 +112,7 @@ RANGES: Final[Mapping[str, tuple[float, float]]] = {
     "what.conv_rank": (0, 1024),
     "what.dropout": (0, 0.99),
     "what.blocks": (0, 100),
+    "what.ranks": (0, 64),
     "what.vectors": (1, 75),
     "what.widths": (1, 8192),
     "what.structure": (0.01, 64),
@@ -131,6 +133,10 @@ MULTIPLES: Final[Mapping[str, int]] = {
 LONGEST_TEXT: Final = 20_000
 LONGEST_LIST: Final = 1000
 """So long may a text and a list be."""
+
+
+BY_BLOCK: Final = ("what.blocks", "what.ranks")
+"""Settings that have a factor for each block of the denoising network."""
 
 
 def known(kind: ModelKind) -> dict[str, Any]:
@@ -230,6 +236,8 @@ def _one_of(name: str, choices: Sequence[str], value: Any) -> str:
 
 def _several(name: str, kinds: Sequence[Any], value: Any) -> tuple[Any, ...]:
     """Return a list; a single value is a list of one, and pairs may be a mapping."""
+    if name in BY_BLOCK:
+        value = _blocks(name, value)
     if isinstance(value, str | int | float) and not isinstance(value, bool):
         value = [value]
     if not isinstance(value, list | tuple):
@@ -246,9 +254,25 @@ def _entry(name: str, kind: Any, value: Any) -> Any:
         pair = cast("Sequence[Any]", value) if isinstance(value, list | tuple) else ()
         if len(pair) != 2:  # noqa: PLR2004 - two of a pair
             raise _wrong(name, value, "a list of pairs such as [IN04, 0.5]")
-        low, high = RANGES[name]
-        return _text(name, pair[0]), allowed.number(name, pair[1], low=low, high=high)
+        block, (low, high) = _text(name, pair[0]), RANGES[name]
+        if block not in (*BLOCKS, "MID"):
+            raise _wrong(name, block, f"one of {', '.join(BLOCKS)}")
+        return block, allowed.number(name, pair[1], low=low, high=high)
     return _value(name, kind, value)
+
+
+def _blocks(name: str, value: Any) -> Any:
+    """Return pairs for a preset of ``layers/blocks.py`` or a row of numbers; pairs stay pairs."""
+    numbers = cast("Sequence[Any]", value) if isinstance(value, list | tuple) else ()
+    row = [each for each in numbers if isinstance(each, int | float)]
+    if not isinstance(value, str) and (not row or len(row) < len(numbers)):
+        return cast("object", value)
+    text = value if isinstance(value, str) else ",".join(map(str, row))
+    try:
+        return read_blocks(text)
+    except ValueError as problem:
+        presets = ", ".join(PRESETS)
+        raise _wrong(name, value, f"12, 17 or 26 numbers, or one of {presets}") from problem
 
 
 def _flag(name: str, value: Any) -> bool:

@@ -1,16 +1,30 @@
 """A wish for a training becomes a plan, or is refused before anything starts."""
 
+import io
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
+from safetensors.torch import load_file, save_file
 
 from tests.tiny import NAME, furnish
+from tests.trainings import carry_out
+from tests.trainings import plan_of as training_of
+from tests.zoo import sdxl_checkpoint, tiny_sdxl
 from webui import app
-from webui.modules.errors import NameTakenError, PictureError, RangeError, RequestError, WebuiError
-from webui.modules.training.plan import TRAINABLE, TrainingPlan
+from webui.modules.errors import (
+    NameTakenError,
+    PictureError,
+    RangeError,
+    RequestError,
+    UnsupportedModelError,
+    WebuiError,
+)
+from webui.modules.training.buckets import Order
+from webui.modules.training.pictures import look_over
+from webui.modules.training.plan import TRAINABLE, DataPlan, TrainingPlan
 from webui.modules.types import ModelKind
 from webui.services.training_captions import changed
 from webui.services.training_plans import (
@@ -95,6 +109,12 @@ def test_every_kind_finds_its_folder_and_its_ending(
         {"settings": {"noise.first": 900, "noise.last": 100}},
         {"settings": {"watch.sample.sampler": "none such"}},
         {"settings": {"what.vectors": 3}},
+        {"settings": {"what.unet": False, "what.text": False}},
+        {"kind": ModelKind.CHECKPOINT, "settings": {"what.unet": False, "what.text": False}},
+        {
+            "kind": ModelKind.VAE,
+            "settings": dict.fromkeys(("what.absolute", "what.square", "what.edges"), 0),
+        },
         {"kind": ModelKind.EMBEDDING, "settings": {"data.template": "a photo"}},
         {"data": Path("/no/such/folder")},
     ],
@@ -118,6 +138,60 @@ def test_no_pictures_are_refused_and_one_is_enough(
     plan = plan_of(wish(tmp_path, settings={"data.held_out": 0.5}), school)
     assert plan.watch.sample is not None
     assert len(plan.watch.sample.prompts[0]) <= 300
+
+
+def test_a_checkpoint_for_inpainting_or_of_another_family_is_refused_by_its_name(
+    pictures: Path, tmp_path: Path
+) -> None:
+    home = furnish(tmp_path / "home")
+    folder = home / "models" / "Stable-diffusion"
+    wide = load_file(folder / NAME)
+    first = wide["model.diffusion_model.input_blocks.0.0.weight"]
+    wide["model.diffusion_model.input_blocks.0.0.weight"] = first.repeat(1, 3, 1, 1)[:, :9].clone()
+    save_file(wide, folder / "fill.safetensors")
+    save_file(sdxl_checkpoint(tiny_sdxl()), folder / "large.safetensors")
+    stock = app.inventory(load({}, environment={}, home=home))
+    school = School(
+        house=stock.house, options=stock.options.current(), data_dir=home, runs=home / "training"
+    )
+    for name in ("fill", "large"):
+        with pytest.raises(UnsupportedModelError, match=f"{name} is a checkpoint of the family"):
+            plan_of(wish(pictures, checkpoint=name), school)
+
+
+def test_a_base_that_is_deleted_in_between_is_named(pictures: Path, tmp_path: Path) -> None:
+    home = furnish(tmp_path / "home")
+    stock = app.inventory(load({}, environment={}, home=home))
+    options = stock.options.current()
+    school = School(house=stock.house, options=options, data_dir=home, runs=home / "training")
+    settings = {"steps": 2, "data.resolution": 64, "watch.sample_every": 0}
+    plan = plan_of(wish(pictures, checkpoint=NAME, settings=settings), school)
+    (home / "models" / "Stable-diffusion" / NAME).unlink()
+
+    with pytest.raises(WebuiError, match=Path(NAME).stem) as problem:
+        carry_out(plan)
+    assert problem.value.hint
+    with pytest.raises(WebuiError, match="tiny-sd1"):
+        plan_of(wish(pictures, checkpoint=NAME, settings=settings), school)
+    assert not plan.out.exists()
+
+
+def test_ten_thousand_pictures_are_counted_and_shown_in_turn(tmp_path: Path) -> None:
+    packed = io.BytesIO()
+    Image.new("RGB", (16, 16)).save(packed, format="PNG")
+    whole = packed.getvalue()
+    many = tmp_path / "many"
+    many.mkdir()
+    for number in range(10_000):
+        (many / f"{number:05d} a cup.png").write_bytes(whole)
+    plan = training_of(tmp_path, data=DataPlan(folder=many, resolution=64))
+
+    found = look_over(plan.data)
+
+    order = Order([(each, (64, 64)) for each in found.examples], range(10_000), plan)
+    seen = {turn.example for step in range(10_000) for turn in order.turns(step)}
+    assert (len(found.examples), len(seen)) == (10_000, 10_000)
+    assert sum(trouble.code == "double" for trouble in found.troubles) == 9999
 
 
 def test_a_name_that_is_taken_is_refused(school: School, pictures: Path) -> None:

@@ -50,7 +50,7 @@ def test_a_preset_is_found_as_people_say_it() -> None:
     [
         ({"data": {"resolutoin": 64}}, "data.resolution"),
         ({"learning": {"rate": 1}}, "correction.rate"),
-        ({"what": {"ranks": 4}}, "what.rank"),
+        ({"what": {"rang": 4}}, "what.rank"),
         ({"step": 4}, "steps"),
     ],
 )
@@ -78,6 +78,10 @@ def test_a_slip_of_the_pen_is_refused_with_the_nearest_right_name(
         ("what.rank", 0),
         ("what.method", "magic"),
         ("what.blocks", ["IN04"]),
+        ("what.blocks", [["IN99", 0.5]]),
+        ("what.blocks", "SOMEWHERE"),
+        ("what.ranks", [1, 2, 3]),
+        ("what.ranks", [["IN04", -1]]),
         ("correction.rate", ["1e-4"]),
         ("noise.latents", "sometimes"),
         ("watch.sample.width", 65),
@@ -109,6 +113,18 @@ def test_numbers_may_be_written_as_texts_as_yaml_reads_them() -> None:
 def test_lists_may_be_short_and_pairs_stay_pairs() -> None:
     found = checked(ModelKind.LORA, {"data.template": "a [name]", "what.blocks": [["IN04", 0.5]]})
     assert found == {"data.template": ("a [name]",), "what.blocks": (("IN04", 0.5),)}
+
+
+@pytest.mark.parametrize(
+    ("said", "left_alone", "untouched"),
+    [("INS", "OUT03", "IN01"), ([1] * 12 + [0.5] + [2] * 13, None, "IN00"), ("ALL", None, "M00")],
+)
+def test_blocks_are_said_as_presets_rows_or_pairs(
+    said: Any, left_alone: str | None, untouched: str
+) -> None:
+    found = dict(checked(ModelKind.LORA, {"what.ranks": said})["what.ranks"])
+    assert untouched not in found
+    assert left_alone is None or found[left_alone] == 0
 
 
 @pytest.mark.parametrize("text", ["[1, 2]", "just words", "a: [", "a: &x 1\nb: *x", "\x00"])

@@ -84,6 +84,12 @@ def factor_of(blocks: Blocks, block: str) -> float:
     return said.get(block, 1.0)
 
 
+def rank_of(rank: int, factors: Blocks, block: str) -> int:
+    """Return the dimensions of a change in one block: at least 1, and 0 where the factor is 0."""
+    factor = factor_of(factors, block)
+    return max(1, round(rank * factor)) if factor else 0
+
+
 def block_of(ldm_name: str) -> str:
     """Return the block of a layer of the denoising network, by its name in the LDM code."""
     place = _PLACE.match(ldm_name)

@@ -86,6 +86,9 @@ def joined() -> Generator[Company]:
     if not distributed.is_available() or not distributed.is_torchelastic_launched():
         yield ALONE
         return
+    if distributed.is_initialized():  # joined further out already
+        yield Company(distributed.get_rank(), distributed.get_world_size())
+        return
     distributed.init_process_group()
     try:
         yield Company(distributed.get_rank(), distributed.get_world_size())

@@ -6,14 +6,14 @@ bytes. Dates stand in the log of the run instead.
 
 import hashlib
 import json
-import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from safetensors.torch import save as as_bytes
 from torch import Tensor
 
+from webui.modules.layers.blocks import BASE, BLOCKS, factor_of, rank_of
 from webui.modules.networks.checkpoint import NORM_GROUPS
 from webui.modules.training.plan import (
     CheckpointPlan,
@@ -128,6 +128,7 @@ def _lora_card(
     arguments: dict[str, Any] = {} if own else {"algo": what.method}
     if what.conv_rank:
         arguments |= {"conv_dim": str(what.conv_rank)}
+    arguments |= _by_block(what)
     rate = plan.correction.rate
     kohya = {
         "ss_output_name": plan.name,
@@ -158,6 +159,32 @@ def _lora_card(
     after = whole[8 + int.from_bytes(whole[:8], "little") :]
     hashes = {"sshs_model_hash": hashlib.sha256(after).hexdigest()}
     return {**kohya, **hashes, **_modelspec(plan, shape, "/lora"), **said}
+
+
+def _by_block(what: LoraPlan) -> dict[str, str]:
+    """Return what kohya's scripts are told of single blocks: 12 downwards, the middle, 12 upwards.
+
+    The names are those of github.com/kohya-ss/sd-scripts, ``networks/lora.py``.
+    """
+    blocks = [block for block in BLOCKS if block != BASE]
+    told: dict[str, str] = {}
+    if what.ranks:
+        ranks = [rank_of(what.rank, what.ranks, block) for block in blocks]
+        told["block_dims"] = _row(ranks)
+        told["block_alphas"] = _row([what.alpha * rank / what.rank for rank in ranks])
+    if what.ranks and what.conv_rank:
+        ranks = [rank_of(what.conv_rank, what.ranks, block) for block in blocks]
+        told["conv_block_dims"] = _row(ranks)
+        told["conv_block_alphas"] = _row([what.alpha * rank / what.rank for rank in ranks])
+    if what.blocks:
+        rates = [factor_of(what.blocks, block) for block in blocks]
+        told["down_lr_weight"], told["up_lr_weight"] = _row(rates[:12]), _row(rates[13:])
+        told["mid_lr_weight"] = _row(rates[12:13])
+    return told
+
+
+def _row(numbers: Iterable[float]) -> str:
+    return ",".join(f"{number:g}" for number in numbers)
 
 
 def _by_width(tensors: Mapping[str, Tensor]) -> dict[int, tuple[Weights, Weights]]:
@@ -196,7 +223,7 @@ def _write_checkpoint(
     shape: Architecture,
     said: Mapping[str, str],
 ) -> None:
-    """Write the base with its learned tensors in their places, and its yaml beside it."""
+    """Write the base with its learned tensors in their places."""
     half = isinstance(plan.what, CheckpointPlan) and plan.what.half
     tensors: dict[str, Tensor] = {}
     with open_tensors(plan.base.path) as file:
@@ -206,8 +233,6 @@ def _write_checkpoint(
             tensor = own if new is None else new.reshape(own.shape)
             tensors[name] = tensor.half() if half and tensor.is_floating_point() else tensor
     write_safetensors(path, tensors, said)
-    if plan.base.config is not None:
-        shutil.copyfile(plan.base.config, path.with_suffix(".yaml"))
 
 
 def _with_text_model(name: str) -> str:

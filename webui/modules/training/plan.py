@@ -143,7 +143,8 @@ class WatchPlan:
         save_every: Steps from one safe state to the next; what can be used lies beside it.
         keep: So many of the files in between are kept.
         sample_every: Steps from one set of sample pictures to the next; 0 for none.
-        sample: What they show: drawn by the painter as it is then; None for none.
+        sample: What they show: drawn by the painter as it is then; None for none. Whatever
+            ``sample_every`` is, the end is drawn, so that the file has a picture beside it.
         measure_every: Steps from one measurement on fixed noise to the next; 0 for none.
     """
 
@@ -167,7 +168,9 @@ class LoraPlan:
         unet: Change the denoising network.
         text: Change the text encoder.
         dropout: Share of a change's inputs that is left out at random.
-        blocks: Factors on the rate of single blocks, such as ``("IN04", 0.5)``.
+        blocks: Factors on the rate of single blocks, such as ``("IN04", 0.5)``; see
+            ``layers/blocks.py``. A block with the factor 0 stays as it is.
+        ranks: Factors on the dimensions of single blocks, likewise.
     """
 
     method: LoraMethod = "lora"
@@ -179,6 +182,7 @@ class LoraPlan:
     text: bool = True
     dropout: float = 0.0
     blocks: tuple[tuple[str, float], ...] = ()
+    ranks: tuple[tuple[str, float], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -313,6 +317,21 @@ class MeasurePlan:
     place: Path
     file: Path
     key: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CaptionPlan:
+    """Captions that an extension proposes for pictures that have none.
+
+    Attributes:
+        folder: The pictures.
+        by: Name of the extension.
+    """
+
+    YIELDS: ClassVar[bool] = False
+
+    folder: Path
+    by: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

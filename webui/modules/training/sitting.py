@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from webui.modules.device import Device
+from webui.modules.errors import StorageError
 from webui.modules.networks.checkpoint import Checkpoint
 from webui.modules.text.learned import LearnedWords
 from webui.modules.training import export, state
+from webui.modules.training.beside import put_beside
 from webui.modules.training.buckets import Order, Size
 from webui.modules.training.company import Company
 from webui.modules.training.journal import STEPS, Heard, Journal
@@ -122,7 +124,7 @@ class Sitting:
                 self._save()
             if self._reached.step == 0 or isinstance(wish, PauseWork):
                 raise
-        led(lambda: self._write(plan.out))
+        led(self._finish)
         return {
             "path": str(plan.out),
             "step": self._reached.step,
@@ -150,7 +152,8 @@ class Sitting:
             best = self._reached.best
             if step and (best is None or wrong < best[1]):
                 self._reached = replace(self._reached, best=(step, wrong))
-        if watch.sample is not None and self._due(watch.sample_every):
+        shown = self._due(watch.sample_every) or step == self._plan.steps
+        if watch.sample is not None and shown:
             self._told("drawing samples")
             with self._corrector.averaged():
                 names = self._desk.preview(replace(self._watched, step=step))
@@ -160,6 +163,14 @@ class Sitting:
             self._save()
             if step < self._plan.steps:
                 self._keep(journal)
+
+    def _finish(self) -> None:
+        """Write the file, and beside it what tells of it."""
+        self._write(self._plan.out)
+        try:
+            put_beside(self._plan.out, self._plan, step=self._reached.step)
+        except StorageError as problem:
+            self._notes.append(f"the file is whole, but {problem}")
 
     def _due(self, every: int) -> bool:
         step = self._reached.step

@@ -1,47 +1,30 @@
-"""Two processes that train together are one that sees as many pictures."""
-
-from __future__ import annotations
-
-import os
-import subprocess
-import sys
-from pathlib import Path
+"""Processes that train together: one sees each picture. The command's test runs two of them."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
 
-from tests.trainings import carry_out, plan_of
-from webui.modules.training.journal import read
-from webui.modules.weights.read import open_tensors
-
-SCRIPT = """
-import sys
-from pathlib import Path
-from tests.trainings import carry_out, plan_of
-carry_out(plan_of(Path(sys.argv[1]), batch_size=2))
-"""
+from webui.modules.training.company import ALONE, Company, joined
 
 
-def test_two_processes_correct_as_one_does(tmp_path: Path) -> None:
-    alone = plan_of(tmp_path / "alone", batch_size=2)
-    carry_out(alone)
-    both = plan_of(tmp_path / "both", batch_size=2)
-    (tmp_path / "both.py").write_text(SCRIPT, encoding="utf-8")
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+@given(count=st.integers(0, 40), size=st.integers(1, 8))
+def test_every_picture_of_a_group_is_one_processs(count: int, size: int) -> None:
+    shares = [Company(rank, size).share(range(count)) for rank in range(size)]
 
-    done = subprocess.run(
-        [*launcher, str(tmp_path / "both.py"), str(tmp_path / "both")],
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[4])},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    assert sorted(place for share in shares for place in share) == list(range(count))
+    assert max(map(len, shares)) - min(map(len, shares)) <= 1
 
-    assert done.returncode == 0, done.stderr
-    lengths, expected = ([line["length"] for line in read(plan.run)] for plan in (both, alone))
-    assert lengths == pytest.approx(expected, rel=1e-5)
-    assert len(lengths) == 4
-    with open_tensors(alone.out) as first, open_tensors(both.out) as second:
-        for name in first.names():
-            difference = (first.read(name).float() - second.read(name).float()).abs().max()
-            # AdamW makes a whole step of a gradient near nothing, so rounding shows where it is.
-            assert float(difference) <= 5e-4, name
+
+def test_without_a_launcher_there_is_nobody_else() -> None:
+    weight = nn.Parameter(nn.Linear(2, 2).weight.detach())
+    done: list[int] = []
+
+    with joined() as company:
+        company.add_up([weight])
+        company.led(lambda: done.append(1))
+        assert (company, company.leads, company.total(2.5)) == (ALONE, True, 2.5)
+
+    assert (weight.grad, done) == (None, [1])
+    with pytest.raises(ZeroDivisionError):
+        ALONE.led(lambda: done.append(1 // 0))

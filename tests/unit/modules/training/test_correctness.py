@@ -15,6 +15,8 @@ from torch import Tensor, nn
 
 from tests.trainings import BASE, KINDS, Beside, carry_out, pictures, plan_of
 from webui.modules.device import Device, choose
+from webui.modules.errors import UnsupportedError
+from webui.modules.layers.blocks import BLOCKS
 from webui.modules.layers.lora import LoraUse, Networks, read_lora
 from webui.modules.networks.build import build_text, build_unet
 from webui.modules.networks.checkpoint import Checkpoint, load_checkpoint
@@ -97,7 +99,9 @@ def test_what_is_trained_is_what_the_file_draws(
     assert float((answer(base) - drawn).abs().max()) > 1e-3
 
 
-@pytest.mark.parametrize("kind", ["lora", "embedding", "hypernetwork", "checkpoint", "vae"])
+@pytest.mark.parametrize(
+    "kind", ["lora", "embedding", "hypernetwork", "checkpoint", "vae", "aesthetic"]
+)
 def test_only_what_is_learned_moves(kind: str, tmp_path: Path, device: Device) -> None:
     painters: list[Checkpoint] = []
     plan = plan_of(tmp_path, kind)
@@ -129,6 +133,33 @@ def test_names_are_those_of_the_frozen_table() -> None:
     assert _layers(many) == with_convolutions
     assert len(without) == 264
     assert len(with_convolutions) == 350
+
+
+def test_blocks_have_ranks_and_rates_of_their_own(base: Checkpoint) -> None:
+    ranks = (("BASE", 0.0), ("IN01", 0.5), ("IN02", 0.0), ("M00", 2.0), ("OUT11", 0.01))
+    blocks = (("IN01", 0.25), ("OUT11", 0.0))
+    learned = LoraFamily(base, LoraPlan(rank=4, alpha=8, ranks=ranks, blocks=blocks), seed=0)
+    numbers = {name: len(each) for name, each in learned.parameters.items() if "lora_down" in name}
+    alphas = learned.tensors(dict(learned.parameters))
+
+    assert not any(name.startswith("lora_te") for name in learned.parameters)
+    down = {name.split("_transformer")[0].split("_proj")[0]: rank for name, rank in numbers.items()}
+    assert down["lora_unet_down_blocks_0_attentions_0"] == 2
+    assert "lora_unet_down_blocks_0_attentions_1" not in down
+    assert down["lora_unet_mid_block_attentions_0"] == 8
+    assert "lora_unet_up_blocks_3_attentions_2" not in down
+    for name, rank in numbers.items():
+        assert float(alphas[f"{name.partition('.')[0]}.alpha"]) == 2 * rank
+        quarter = name.startswith("lora_unet_down_blocks_0_attentions_0")
+        assert learned.factor(name, 1.0) == (0.25 if quarter else 1)
+
+
+def test_a_lora_that_changes_no_block_is_refused(base: Checkpoint) -> None:
+    nothing = tuple((block, 0.0) for block in BLOCKS)
+
+    for plan in (LoraPlan(ranks=nothing), LoraPlan(blocks=nothing)):
+        with pytest.raises(UnsupportedError, match="no layer"):
+            LoraFamily(base, plan, seed=0)
 
 
 def test_an_embedding_begins_with_the_vectors_of_its_words(base: Checkpoint) -> None:
@@ -175,6 +206,11 @@ def test_the_last_level_of_zero_terminal_noise_has_no_signal(base: Checkpoint) -
     assert float(kept[-1]) == 0
     assert float(kept[0]) == pytest.approx(float(base.alphas_cumprod[0]), rel=1e-6)
     assert bool((kept.diff() < 0).all())
+
+
+def test_a_painter_that_guesses_noise_is_refused_zero_terminal_noise(base: Checkpoint) -> None:
+    with pytest.raises(UnsupportedError, match="predicts velocity"):
+        levels(base.alphas_cumprod, "epsilon", NoisePlan(zero_terminal=True))
 
 
 def test_noise_and_velocity_are_two_views_of_one_truth(base: Checkpoint) -> None:

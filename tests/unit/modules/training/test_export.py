@@ -16,7 +16,7 @@ from webui.modules.errors import UnsupportedModelError
 from webui.modules.layers.embedding import read_embedding
 from webui.modules.layers.hypernetwork import read_hypernetwork
 from webui.modules.networks.checkpoint import load_checkpoint, load_vae
-from webui.modules.training.plan import CheckpointPlan, HypernetworkPlan, VaePlan
+from webui.modules.training.plan import CheckpointPlan, HypernetworkPlan, LoraPlan, VaePlan
 from webui.modules.types import ModelKind
 from webui.modules.weights.describe import describe
 from webui.modules.weights.header import read_header
@@ -42,6 +42,25 @@ def test_a_lora_says_what_other_programs_ask_of_it(tmp_path: Path) -> None:
     assert said["modelspec.sai_model_spec"] == "1.0.1"
     assert said["modelspec.architecture"] == "stable-diffusion-v1/lora"
     assert said["atelier.base"] == "starter"
+
+
+def test_a_lora_tells_ranks_and_rates_of_blocks_as_kohyas_scripts_do(tmp_path: Path) -> None:
+    what = LoraPlan(
+        rank=4, alpha=2, conv_rank=2, ranks=(("IN01", 0.5), ("M00", 0.0)), blocks=(("OUT11", 0.5),)
+    )
+    plan = plan_of(tmp_path, steps=1, what=what)
+    carry_out(plan)
+
+    header = read_header(plan.out)
+    told = json.loads(header.metadata["ss_network_args"])
+    dims, alphas = (told[name].split(",") for name in ("block_dims", "block_alphas"))
+    assert (len(dims), len(alphas)) == (25, 25)
+    assert (dims[1], alphas[1], dims[12], alphas[12]) == ("2", "1", "0", "0")
+    assert (dims[0], alphas[0]) == ("4", "2")
+    assert told["conv_block_dims"].split(",")[:2] == ["2", "1"]
+    assert told["up_lr_weight"] == ",".join(["1"] * 11 + ["0.5"])
+    assert (told["down_lr_weight"], told["mid_lr_weight"]) == (",".join(["1"] * 12), "1")
+    assert not any("mid_block" in name for name in header.tensors)
 
 
 def test_an_embedding_is_written_as_safetensors_and_as_a1111s_pickle(tmp_path: Path) -> None:

@@ -181,6 +181,61 @@ def test_a_full_disk_leaves_the_last_file_whole(
     assert carry_out(plan) == carry_out(plan_of(tmp_path / "other", watch=plan.watch))
 
 
+FULL = """
+import resource, signal, sys
+from pathlib import Path
+from tests.trainings import Beside, carry_out, plan_of
+from webui.modules.errors import StorageError
+from webui.modules.training.plan import WatchPlan
+
+class Full(Beside):
+    def tell(self, step, total, what):
+        if step == 2:
+            resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+            resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+
+signal.signal(signal.SIGXFSZ, getattr(signal, sys.argv[2]))
+try:
+    carry_out(plan_of(Path(sys.argv[1]), watch=WatchPlan(save_every=1, measure_every=0)), Full())
+except StorageError as problem:
+    print(problem, problem.hint)
+"""
+"""A training for whose third state the disk has no room: the operating system refuses the write,
+or, as the signal says, ends the process in the middle of it."""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows knows no limit of file sizes")
+@pytest.mark.parametrize("how", ["SIG_DFL", "SIG_IGN"])
+def test_killed_or_out_of_room_in_the_middle_of_a_save_the_files_before_are_whole(
+    how: str, tmp_path: Path
+) -> None:
+    plan = plan_of(tmp_path / "cut", watch=WatchPlan(save_every=1, measure_every=0))
+
+    done = subprocess.run(
+        [sys.executable, "-c", FULL, str(tmp_path / "cut"), how],
+        env={**os.environ, "PYTHONPATH": "."},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    if how == "SIG_DFL":
+        assert done.returncode == -signal.SIGXFSZ, done.stderr
+    else:
+        assert "state.safetensors cannot be written" in done.stdout
+        assert "Free some space" in done.stdout
+    assert not plan.out.exists()
+    reached = state.saved(plan.run)
+    assert reached is not None
+    assert reached.step == 2
+    kept = sorted((plan.run / "steps").glob("[!.]*"))
+    assert [path.name for path in kept] == ["mine-000001.safetensors", "mine-000002.safetensors"]
+    for path in (plan.run / state.FILE, *kept):
+        with open_tensors(path) as file:
+            assert all(bool(torch.isfinite(file.read(name)).all()) for name in file.names())
+    assert carry_out(plan) == carry_out(plan_of(tmp_path / "calm", watch=plan.watch))
+
+
 @pytest.mark.parametrize("kind", ["lora", "hypernetwork", "checkpoint", "vae"])
 def test_a_painter_of_16_bits_is_trained_too(kind: str, tmp_path: Path) -> None:
     plan, beside = plan_of(tmp_path, kind, steps=1), Beside()

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from webui.modules.errors import UnsupportedError
-from webui.modules.layers.blocks import block_of, factor_of
+from webui.modules.layers.blocks import BASE, block_of, factor_of, rank_of
 from webui.modules.layers.deltas import delta
 from webui.modules.networks.checkpoint import Checkpoint
 from webui.modules.text.learned import LearnedWords
@@ -125,17 +125,26 @@ class LoraFamily:
         if plan.unet:
             shape = base.architecture.unet
             for path, layer, rank in _unet_layers(base.unet, plan):
-                name = kohya_name("unet", path)
-                self._changes[name] = (layer, Change(layer, plan, rank, random))
-                self._blocks[name] = block_of(ldm_unet_name(f"{path}.", shape))
+                block = block_of(ldm_unet_name(f"{path}.", shape))
+                self._add(kohya_name("unet", path), layer, block, rank, random)
         if plan.text:
             for path, layer in _modules(base.text):
                 if path.endswith(TEXT):
-                    change = Change(layer, plan, plan.rank, random)
-                    self._changes[kohya_name("text", path)] = (layer, change)
+                    self._add(kohya_name("text", path), layer, BASE, plan.rank, random)
         if not self._changes:
             message = "this LoRA would change no layer"
-            raise UnsupportedError(message, hint="Train the U-Net, the text encoder, or both.")
+            hint = "Train the U-Net, the text encoder, or both, and leave some block above 0."
+            raise UnsupportedError(message, hint=hint)
+
+    def _add(
+        self, name: str, layer: nn.Module, block: str, rank: int, random: torch.Generator
+    ) -> None:
+        """Lay a change beside a layer, unless its block stays as it is."""
+        plan = self._plan
+        own = rank_of(rank, plan.ranks, block)
+        if own and factor_of(plan.blocks, block):
+            self._changes[name] = (layer, Change(layer, plan, own, random))
+            self._blocks[name] = block
 
     @property
     def parameters(self) -> Mapping[str, nn.Parameter]:
@@ -148,10 +157,8 @@ class LoraFamily:
 
     def factor(self, name: str, text_rate: float) -> float:
         """Return the factor on the learning rate of a parameter."""
-        if name.startswith("lora_te"):
-            return text_rate
-        block = self._blocks[name.partition(".")[0]]
-        return factor_of(self._plan.blocks, block)
+        own = factor_of(self._plan.blocks, self._blocks[name.partition(".")[0]])
+        return own * text_rate if name.startswith("lora_te") else own
 
     @property
     def changes_text(self) -> bool:
