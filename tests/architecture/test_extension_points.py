@@ -1,6 +1,7 @@
 """Every point of extension is in the docs, and something that comes with the program uses it."""
 
 import inspect
+from importlib import import_module
 from pathlib import Path
 from typing import Final
 
@@ -42,7 +43,7 @@ def test_every_point_is_documented_with_its_arguments(hooks: type, name: str) ->
 def test_every_point_is_used_by_a_built_in_extension(hooks: type, name: str) -> None:
     on_server = hooks is spec.ServerHooks
     parts = [
-        inspect.getmodule(extension.settle) if on_server else worker_hooks(extension)
+        import_module(extension.module) if on_server else worker_hooks(extension)
         for extension in BUILT_IN
     ]
 

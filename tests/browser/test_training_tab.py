@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from PIL import Image, ImageDraw
+from PIL.PngImagePlugin import PngInfo
 from playwright.sync_api import Page, expect
 
 from tests.browser.visitor import OpenPage, field, open_tab, write
@@ -17,12 +18,14 @@ SETTINGS = """watch:
 
 
 def coins(folder: Path) -> list[Path]:
-    """Draw little pictures of a coin, most of them with a caption beside."""
+    """Draw little pictures of a coin, most with a caption beside, the first with one inside."""
     folder.mkdir()
+    drawn = PngInfo()
+    drawn.add_text("parameters", "a (golden:1.2) coin\nSteps: 20, Sampler: Euler")
     for number in range(PICTURES):
         picture = Image.new("RGB", (64, 64), (40 * number, 90, 160))
         ImageDraw.Draw(picture).ellipse((10, 12, 48, 50), fill=(250, 200, 30))
-        picture.save(folder / f"coin {number}.png")
+        picture.save(folder / f"coin {number}.png", pnginfo=None if number else drawn)
         if number:
             (folder / f"coin {number}.txt").write_text(f"a yellow coin, {number}", "utf-8")
     return sorted(folder.iterdir())
@@ -50,10 +53,14 @@ def test_pictures_become_a_lora_that_the_next_prompt_uses(
     expect(cards.nth(1).locator("textarea")).to_have_value("a yellow coin, 1")
 
     first = cards.first.locator("textarea")
+    page.locator("#train_bulk > button").click()
+    page.locator("#train_propose").click()
+    expect(first).to_have_value("a golden coin")
+    expect(page.locator("#train_told .notice")).to_contain_text("Captions proposed: 1")
+    page.screenshot(path=screenshots / "training-captions.png", full_page=True)
     first.fill("a coin that was described here")
     first.blur()
     expect(cards.first).to_contain_class("kept")
-    page.locator("#train_bulk > button").click()
     write(page, train_bulk_text="shiny")
     page.locator("#train_change").click()
     expect(first).to_have_value("shiny, a coin that was described here")

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from safetensors.torch import save_file
 
 from tests.integration.conftest import Program, running
@@ -34,6 +35,21 @@ FAILS = """
 """
 
 
+TELLS = """
+    API = 1
+    WORKER = "atelier_tells_worker"
+    def captions():
+        return {"en": "File names, shouted", "zh": "大写的文件名"}
+"""
+
+TELLING = """
+    def caption(picture):
+        if picture.name.startswith("odd"):
+            raise KeyError("no idea")
+        return f"{picture.name.upper()} {picture.image.width} x {picture.image.height}"
+"""
+
+
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
     home = furnish(tmp_path_factory.mktemp("extensions"))
@@ -47,6 +63,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
     install(site, "fails", FAILS)
     worker = "def condition(use, chunk):\n    raise KeyError('lost')\n"
     (site / "atelier_fails_worker.py").write_text(worker, encoding="utf-8")
+    install(site, "tells", TELLS)
+    (site / "atelier_tells_worker.py").write_text(dedent(TELLING), encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(site))
         with running(home) as program:
@@ -139,6 +157,67 @@ def test_a_wish_that_cannot_be_names_the_value(server, asked, code, value) -> No
     assert 400 <= answer.status_code < 500
     assert answer.json()["error"] == code
     assert value in answer.json()["detail"]
+
+
+def test_captions_are_proposed_by_an_extension_and_written_ones_stay(server) -> None:
+    def png(**texts: str) -> bytes:
+        packed, carried = io.BytesIO(), PngInfo()
+        for key, text in texts.items():
+            carried.add_text(key, text)
+        Image.new("RGB", (64, 48), "teal").save(packed, format="PNG", pnginfo=carried)
+        return packed.getvalue()
+
+    def proposed(set_id: str, by: str) -> dict[str, Any]:
+        answer = server.http.post(f"{root}/{set_id}/proposals", json={"by": by})
+        assert answer.status_code == 202, answer.text
+        return server.ended(answer.json()["job"])
+
+    root = "/atelier/v1/training/sets"
+    settings = "a (red:1.2) cat <lora:x:1>, [night]\nSteps: 20, Sampler: Euler"
+    files = [("files", ("drawn.png", png(parameters=settings))), ("files", ("b.png", png())),
+             ("files", ("b.txt", b"mine"))]  # fmt: skip
+    set_id = server.http.post(root, files=files).json()["id"]
+    told = server.http.get("/atelier/v1/training/captioners").json()
+    assert {each["name"] for each in told} == {"prompt_captions", "tells"}
+
+    done = proposed(set_id, "")
+    assert (done["state"], done["result"]["written"]) == ("done", 1)
+    server.http.post(f"{root}/{set_id}", files=[("files", ("c.png", png()))])
+    assert proposed(set_id, "prompt_captions")["notes"] == [
+        "nothing was proposed for 1 of 1 pictures"
+    ]
+    assert proposed(set_id, "tells")["result"]["written"] == 1
+    found = server.http.get(f"{root}/{set_id}/captions").json()
+    assert [each["caption"] for each in found] == ["mine", "C.PNG 64 x 48", "a red cat, night"]
+
+    more = [("files", (f"{name}.png", png())) for name in ("d", "odd")]
+    server.http.post(f"{root}/{set_id}", files=more)
+    failed = proposed(set_id, "tells")
+    assert "the extension tells failed at odd.png" in failed["failure"]["message"]
+    found = server.http.get(f"{root}/{set_id}/captions").json()
+    assert {each["name"]: each["written"] for each in found} == {
+        "b.png": True, "c.png": True, "d.png": True, "drawn.png": True, "odd.png": False,
+    }  # fmt: skip
+
+
+def test_without_anybody_who_proposes_captions_it_is_said_what_to_do(server) -> None:
+    picture = io.BytesIO()
+    Image.new("RGB", (64, 64)).save(picture, format="PNG")
+    files = [("files", ("a.png", picture.getvalue()))]
+    set_id = server.http.post("/atelier/v1/training/sets", files=files).json()["id"]
+    path = f"/atelier/v1/training/sets/{set_id}/proposals"
+    for name in ("aesthetic_gradients", "nobody"):
+        refused = server.http.post(path, json={"by": name})
+        assert (refused.status_code, name in refused.json()["detail"]) == (422, True)
+    server.http.post("/sdapi/v1/options", json={"disable_all_extensions": "all"})
+    try:
+        assert server.http.get("/atelier/v1/training/captioners").json() == []
+        answer = server.http.post(path, json={})
+    finally:
+        server.http.post("/sdapi/v1/options", json={"disable_all_extensions": "none"})
+    assert answer.status_code == 422
+    assert "no extension here proposes captions" in answer.json()["detail"]
+    assert "install an extension" in answer.json()["hint"]
 
 
 def test_an_option_switches_an_extension_off_and_on_again(server) -> None:

@@ -18,7 +18,7 @@ from webui.jobs.works import encode
 from webui.modules.training.plan import TRAINABLE
 from webui.modules.types import ModelKind
 from webui.services.studio import Studio
-from webui.services.training import LookedOver, Wish
+from webui.services.training import Captioner, LookedOver, Wish
 from webui.services.training_forecast import Forecast
 from webui.services.training_presets import SUBJECTS, presets
 from webui.services.training_runs import Run
@@ -101,6 +101,12 @@ def all_presets() -> list[dict[str, Any]]:
         for kind in TRAINABLE
         for each in presets(kind)
     ]
+
+
+@routes.get("/captioners")
+def captioners(studio: TheStudio) -> list[Captioner]:
+    """List the extensions that propose captions, with where theirs come from."""
+    return studio.training.captioners()
 
 
 @routes.post("/looked-over")

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import FileResponse
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect
 
 from webui.api.form_files import FormFiles
 from webui.api.strict_json import StrictRoute
@@ -122,6 +123,22 @@ def change(set_id: str, body: BulkBody, studio: TheStudio, person: ThePerson) ->
     return studio.training.sets.change(set_id, body.action, body.text, body.into, owner=person)
 
 
+class ProposalBody(BaseModel):
+    """By which extension captions are proposed; empty for the first that does."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    by: str = Field(default="", max_length=200)
+
+
+@routes.post("/{set_id}/proposals", status_code=202)
+def propose(
+    set_id: str, body: ProposalBody, studio: TheStudio, person: ThePerson
+) -> dict[str, str]:
+    """Let an extension describe the pictures that have no caption, as a job; written ones stay."""
+    return {"job": studio.training.propose_captions(set_id, body.by, owner=person).id}
+
+
 @routes.get("/{set_id}/picture")
 def picture(
     set_id: str, name: str, studio: TheStudio, person: ThePerson, *, small: bool = True
@@ -147,6 +164,14 @@ _PRIVATE: Final = {"Cache-Control": "private, max-age=3600"}
 
 async def _take_in(request: Request, incoming: Incoming) -> None:
     """Write what comes, file by file, beside the loop that serves everybody."""
+    try:
+        await _taken_in(request, incoming)
+    except ClientDisconnect as error:
+        message = "the upload broke off"
+        raise RequestError(message, hint="Send it again; nothing of it is kept.") from error
+
+
+async def _taken_in(request: Request, incoming: Incoming) -> None:
     declared = request.headers.get("content-type", "")
     kind = declared.partition(";")[0].strip().lower()
     if kind != "multipart/form-data":

@@ -21,6 +21,7 @@ from webui.hooks.spec import (
     SERVER_POINTS,
     WORKER_POINTS,
     Asked,
+    Said,
     Section,
     ServerHooks,
     Settled,
@@ -47,8 +48,9 @@ class Extension:
         name: Of its package or entry point.
         module: Where its server part is.
         built_in: Whether it came with the program.
-        section: What people can set; None if it did not load.
+        section: What people can set; None if it did not load, or only proposes captions.
         settle: Holds wishes against what is there; None if it has no such function.
+        captions: Where the captions come from that it proposes; None if it proposes none.
         worker: The module of its worker part; empty if it has none.
         problem: Why it is switched off; empty if it is not.
     """
@@ -58,6 +60,7 @@ class Extension:
     built_in: bool
     section: Section | None = None
     settle: Settle | None = None
+    captions: Said | None = None
     worker: str = ""
     problem: str = ""
 
@@ -124,13 +127,17 @@ def _load(name: str, where: str, *, built_in: bool) -> Extension:
     _refuse(_of_another_time(module))
     _refuse(_unlike(module, SERVER_POINTS, ServerHooks))
     section = hooks.section() if hasattr(module, "section") else None
-    _refuse(_amiss(section))
+    captions = hooks.captions() if hasattr(module, "captions") else None
+    _refuse(_unsaid(captions))
+    if section is not None or captions is None:
+        _refuse(_amiss(section))
     return Extension(
         name=name,
         module=where,
         built_in=built_in,
         section=section,
         settle=getattr(module, "settle", None),
+        captions=captions,
         worker=str(getattr(module, "WORKER", "")),
     )
 
@@ -156,6 +163,13 @@ def _unlike(module: ModuleType, points: Iterable[str], protocol: type[Any]) -> I
         given = list(inspect.signature(function).parameters)
         if wanted != given:
             yield f"{name} takes ({', '.join(given)}), not ({', '.join(wanted)})"
+
+
+def _unsaid(captions: Said | None) -> Iterator[str]:
+    """Say in which language the name of a source of captions is missing."""
+    for code in LANGUAGES if captions is not None else ():
+        if not captions or not captions.get(code):
+            yield f"where its captions come from is not said in {code!r}"
 
 
 def _amiss(section: Section | None) -> Iterator[str]:

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Final, Protocol
 from webui.modules.types import ExtensionUse, ModelKind, SettingValue
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
+
     from webui.modules.conditioning import Reworked, TextChunk, TextCopy
 
 __all__ = [
@@ -36,6 +38,7 @@ __all__ = [
     "Settled",
     "TextChunk",
     "TextCopy",
+    "Uncaptioned",
     "WorkerHooks",
 ]
 
@@ -66,6 +69,10 @@ class ServerHooks(Protocol):
         """Refuse what cannot be met, before the job waits; else say which files are needed."""
         ...
 
+    def captions(self) -> Said:
+        """Say where the captions come from that the worker part proposes for training pictures."""
+        ...
+
 
 class WorkerHooks(Protocol):
     """The module of an extension that only the process that draws imports."""
@@ -74,9 +81,13 @@ class WorkerHooks(Protocol):
         """Change what the text encoder says of one chunk of a prompt."""
         ...
 
+    def caption(self, picture: Uncaptioned) -> str:
+        """Propose what is said of a picture that is to be trained on; an empty text for nothing."""
+        ...
 
-SERVER_POINTS: Final = ("section", "settle")
-WORKER_POINTS: Final = ("condition",)
+
+SERVER_POINTS: Final = ("section", "settle", "captions")
+WORKER_POINTS: Final = ("condition", "caption")
 
 
 # What goes in and out -----------------------------------------------------------------------------
@@ -171,6 +182,21 @@ class Asked:
     files: Mapping[str, FileFacts] = field(default_factory=dict[str, FileFacts])
     family: str = "sd1"
     text_width: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Uncaptioned:
+    """A picture of a training set that nobody has described yet.
+
+    Attributes:
+        name: Of its file.
+        texts: That the file carries, by the names it gives them; EXIF's is ``UserComment``.
+        image: Upright, in RGB.
+    """
+
+    name: str
+    texts: Mapping[str, str]
+    image: Image
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

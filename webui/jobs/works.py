@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, cast, get_args
 from pydantic import TypeAdapter, ValidationError
 
 from webui.modules.errors import JobError
-from webui.modules.training.plan import BeginPlan, MeasurePlan, TrainingPlan
+from webui.modules.training.plan import BeginPlan, CaptionPlan, MeasurePlan, TrainingPlan
 from webui.modules.types import (
     BakePlan,
     ConvertPlan,
@@ -37,6 +37,7 @@ Work = (
     | TrainingPlan
     | MeasurePlan
     | BeginPlan
+    | CaptionPlan
     | ExplainPlan
     | GuideStepPlan
 )
@@ -183,6 +184,12 @@ def _begin(work: BeginPlan, engine: "Engine", _tell: Tell) -> Result:
     return {"path": str(work.plan.out)}
 
 
+def _propose_captions(work: CaptionPlan, _engine: "Engine", tell: Tell) -> Result:
+    from webui.jobs.captions import propose_captions
+
+    return propose_captions(work, tell)
+
+
 _CARRIERS: Final[Mapping[type[Work], Callable[[Any, "Engine", Tell], Result]]] = {
     MergePlan: _merge,
     ExtractPlan: _extract,
@@ -194,6 +201,7 @@ _CARRIERS: Final[Mapping[type[Work], Callable[[Any, "Engine", Tell], Result]]] =
     TrainingPlan: _train,
     MeasurePlan: _measure,
     BeginPlan: _begin,
+    CaptionPlan: _propose_captions,
     ExplainPlan: _explain,
     GuideStepPlan: _show_one_turn,
 }

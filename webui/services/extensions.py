@@ -62,6 +62,16 @@ class Roster:
         """Return the extensions that loaded, switched off or not."""
         return [each for each in self._extensions.values() if each.section]
 
+    def named(self) -> list[Extension]:
+        """Return the extensions that have something to say on the page, switched off or not."""
+        return [each for each in self._extensions.values() if each.section or each.captions]
+
+    def captioners(self) -> list[Extension]:
+        """Return the extensions that propose captions and are not switched off."""
+        return [
+            each for each in self._extensions.values() if each.captions and not self.reason(each)
+        ]
+
     def views(self) -> list[ExtensionView]:
         """Return all extensions as they are now."""
         return [self._view(extension) for extension in self._extensions.values()]
@@ -109,7 +119,8 @@ class Roster:
 
     def _view(self, extension: Extension) -> ExtensionView:
         reason = self.reason(extension)
-        title = extension.section.title["en"] if extension.section else extension.name
+        said = extension.section.title if extension.section else extension.captions
+        title = said["en"] if said else extension.name
         return ExtensionView(
             name=extension.name,
             title=title,

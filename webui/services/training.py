@@ -7,10 +7,16 @@ from typing import Any
 
 from webui.jobs.views import JobView
 from webui.library.saving import sweep
-from webui.modules.errors import ForbiddenError, PictureError, RequestError
+from webui.modules.errors import (
+    ForbiddenError,
+    PictureError,
+    RequestError,
+    UnknownNameError,
+    UnsupportedError,
+)
 from webui.modules.training.buckets import size_for
 from webui.modules.training.pictures import Trouble, look_over
-from webui.modules.training.plan import TrainingPlan
+from webui.modules.training.plan import CaptionPlan, TrainingPlan
 from webui.modules.types import ModelKind
 from webui.services.generate import Drawing
 from webui.services.options import OptionsStore
@@ -75,6 +81,19 @@ class LookedOver:
     captions: int
     sizes: Mapping[str, int]
     troubles: tuple[Trouble, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Captioner:
+    """An extension that proposes captions.
+
+    Attributes:
+        name: Of the extension.
+        title: Where its captions come from, by language.
+    """
+
+    name: str
+    title: Mapping[str, str]
 
 
 class Training:
@@ -163,6 +182,41 @@ class Training:
         """Tell how long a training will take; measures first if nothing like it was measured."""
         plan = self.plan(wish, owner=owner)
         return self._forecasts.forecast(plan, pictures=self._count(plan), owner=owner)
+
+    def captioners(self) -> list[Captioner]:
+        """Return who proposes captions here."""
+        return [
+            Captioner(name=each.name, title=each.captions)
+            for each in self._house.extensions.captioners()
+            if each.captions is not None
+        ]
+
+    def propose_captions(self, set_id: str, by: str, *, owner: str) -> JobView:
+        """Let an extension describe the pictures of a set that nobody has described.
+
+        Args:
+            set_id: The set.
+            by: Name of the extension; empty for the first that does.
+            owner: Whose it is.
+
+        Raises:
+            UnknownTrainingError: If there is no such set, or it is somebody else's.
+            UnsupportedError: If nobody here proposes captions.
+            UnknownNameError: If there is no such extension.
+            QueueFullError: If this person has too many jobs.
+        """
+        folder = self.sets.folder(set_id, owner=owner)
+        names = [each.name for each in self.captioners()]
+        if not names:
+            message = "no extension here proposes captions"
+            hint = "Write them here, or install an extension that does: see docs/extensions.md."
+            raise UnsupportedError(message, hint=hint)
+        if by and by not in names:
+            self._house.extensions.find(by)
+            message = f"the extension {by[:80]!r} proposes no captions"
+            raise UnknownNameError(message, hint=f"There are: {', '.join(names)}.", value=by[:80])
+        work = CaptionPlan(folder=folder, by=by or names[0])
+        return self._workshop.submit(work, owner=owner)
 
     def job(self, run: Run, *, owner: str) -> JobView | None:
         """Return the job of a run; None if it is forgotten."""

@@ -94,10 +94,10 @@ def extension_texts(extensions: Iterable[Extension]) -> dict[str, dict[str, str]
     texts: dict[str, dict[str, str]] = {"en": {}, "zh": {}}
     for extension in extensions:
         section = extension.section
-        if section is None:
-            continue
-        said = {"title": section.title, "note": section.note}
-        said |= {f"setting_{each.name}": each.label for each in section.settings}
+        said = {} if extension.captions is None else {"title": extension.captions}
+        if section is not None:
+            said |= {"title": section.title, "note": section.note}
+            said |= {f"setting_{each.name}": each.label for each in section.settings}
         for language, known in texts.items():
             # Curly brackets would be taken for blanks to fill.
             known |= {

@@ -204,7 +204,7 @@ def foot(studio: Studio, words: Words) -> str:
 
 def page_words(studio: Studio) -> Words:
     """Return what the page says, extensions included."""
-    return load_words(extension_texts(studio.extensions.loaded()))
+    return load_words(extension_texts(studio.extensions.named()))
 
 
 def mount_options(studio: Studio) -> dict[str, Any]:

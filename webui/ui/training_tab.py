@@ -30,6 +30,9 @@ from webui.ui.training_view import ACTIVE, minutes, nothing, shown
 LOOK_SECONDS: Final = 1.5
 """How often a running training is looked at."""
 
+PATIENCE: Final = 60.0
+"""So many seconds the page waits for captions; a longer job goes on without it."""
+
 WAYS: Final = {
     "train.way_prefix": "prefix",
     "train.way_suffix": "suffix",
@@ -58,6 +61,8 @@ class TrainingTab:
     text: gr.Textbox
     into: gr.Textbox
     change: gr.Button
+    captioner: gr.Dropdown
+    propose: gr.Button
     forecast: gr.Button
     start: gr.Button
     answer: gr.HTML
@@ -123,6 +128,23 @@ class TrainingTab:
         except WebuiError as error:
             return {self.told: explain(error, self.labels.words)}
         return self._pictures(set_id, owner)
+
+    def propose_all(self, set_id: str, by: str, request: gr.Request) -> Updates:
+        """Let an extension describe the pictures that nobody has described."""
+        owner, words, training = person(request), self.labels.words, self.studio.training
+        try:
+            job = training.propose_captions(set_id or "", by or "", owner=owner)
+            job = self.studio.drawing.wait(job.id, owner=owner, timeout=PATIENCE)
+        except WebuiError as error:
+            return {self.told: explain(error, words)}
+        if job.failure is not None:
+            said = explain(job.failure, words)
+        elif job.state.ended:
+            count = int(str(job.result.get("written", 0)))
+            said = notice(words.html("train.proposed", count=count), _escaped("; ".join(job.notes)))
+        else:
+            said = notice(words.html("train.proposing"))
+        return {**self._pictures(set_id, owner), self.told: said}
 
     def _pictures(self, set_id: str, owner: str) -> Updates:
         sets, words = self.studio.training.sets, self.labels.words
@@ -291,6 +313,8 @@ class TrainingTab:
         form.pictures.input(self.open_set, form.pictures, [self.grid, self.over], **QUICK)
         changing: list[Any] = [form.pictures, self.way, self.text, self.into]
         self.change.click(self.change_all, changing, [self.told, self.grid, self.over], **QUICK)
+        proposing: list[Any] = [form.pictures, self.captioner]
+        self.propose.click(self.propose_all, proposing, [self.told, self.grid, self.over], **QUICK)
         for part in (form.kind, form.subject):
             part.input(form.fill, [form.kind, form.subject], form.filled(), **QUICK)
         form.checkpoint.change(self.fit, form.checkpoint, form.resolution, **QUICK)
@@ -328,7 +352,7 @@ def build_training(labels: Labels, studio: Studio, tab: DrawingTab, tabs: gr.Tab
     """Lay out the tab and say what happens in it."""
     with gr.Row(elem_id="training"):
         with gr.Column(elem_id="train_form"):
-            parts = _pictures(labels)
+            parts = _pictures(labels, studio)
             listed = parts.pop("pictures")
             host = not studio.settings.server.listen
             checkpoint = tab.form.checkpoint
@@ -359,7 +383,7 @@ def build_training(labels: Labels, studio: Studio, tab: DrawingTab, tabs: gr.Tab
     return made
 
 
-def _pictures(labels: Labels) -> dict[str, Any]:
+def _pictures(labels: Labels, studio: Studio) -> dict[str, Any]:
     words = labels.words
     drop = gr.HTML(
         '<label class="model-drop"><input type="file" multiple aria-label="pictures"'
@@ -387,11 +411,25 @@ def _pictures(labels: Labels) -> dict[str, Any]:
                                elem_id="train_bulk_text")  # fmt: skip
             into = labels.make(gr.Textbox, {"label": "train.into"}, min_width=100)
         change = _button(labels, "train.change", "train_change")
+        captioner, propose = _captioners(labels, studio)
     over = plain_html("", elem_id="train_over")
     return {
         "drop": drop, "told": told, "pictures": pictures, "grid": grid, "way": way, "text": text,
-        "into": into, "change": change, "over": over,
+        "into": into, "change": change, "captioner": captioner, "propose": propose, "over": over,
     }  # fmt: skip
+
+
+def _captioners(labels: Labels, studio: Studio) -> tuple[gr.Dropdown, gr.Button]:
+    """Lay out who proposes captions for pictures that have none."""
+    found = studio.training.captioners()
+    choices = [(f"{each.title['en']} · {each.title['zh']}", each.name) for each in found]
+    with gr.Row(elem_classes=["tight"]):
+        captioner = labels.make(
+            gr.Dropdown, {"label": "train.captioner"}, choices=choices, visible=bool(choices),
+            value=choices[0][1] if choices else None, min_width=160, elem_id="train_captioner",
+        )  # fmt: skip
+        propose = _button(labels, "train.propose", "train_propose")
+    return captioner, propose
 
 
 def _button(labels: Labels, key: str, elem_id: str, **options: Any) -> gr.Button:

@@ -72,8 +72,11 @@ def chunk() -> TextChunk:
 def test_the_built_in_ones_are_found_and_sound() -> None:
     found = collect(candidates())
 
-    assert [each.name for each in found if each.built_in] == ["aesthetic_gradients"]
-    assert [each.problem for each in found if each.built_in] == [""]
+    assert [each.name for each in found if each.built_in] == [
+        "aesthetic_gradients",
+        "prompt_captions",
+    ]
+    assert [each.problem for each in found if each.built_in] == ["", ""]
 
 
 def test_an_installed_package_names_its_extension_by_an_entry_point(site: Path) -> None:
@@ -99,6 +102,7 @@ def test_an_installed_package_names_its_extension_by_an_entry_point(site: Path) 
         ("says_nothing", "", "made for version None"),
         ("later", "API = 99", "made for version 99"),
         ("adds_nothing", "API = 1", "none of the functions"),
+        ("mute", "API = 1\ndef captions(): return {'en': 'x'}", "'zh'"),
         ("without", "API = 1\ndef settle(asked): ...", "no section"),
         ("other_words", "API = 1\ndef section(page): ...", "takes (page)"),
         ("unlike", "API = 1\ndef section(): return 5", "no section"),
