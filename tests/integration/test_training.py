@@ -2,9 +2,11 @@
 
 import io
 import json
+import socket
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import psutil
@@ -12,7 +14,7 @@ import pytest
 from PIL import Image
 
 from tests.integration.conftest import Program, running, until, worker_of
-from tests.tiny import furnish
+from tests.tiny import NAME, furnish
 
 ROOT = "/atelier/v1/training"
 SAMPLE = {"steps": 1, "width": 64, "height": 64, "prompts": ["a coin"]}
@@ -42,9 +44,16 @@ def a_zip(**files: bytes) -> bytes:
     return packed.getvalue()
 
 
+CARD = {"description": "A tiny painter.", "suggested": {"width": 64, "height": 64, "steps": 2}}
+"""What is said beside the checkpoint that all is trained on."""
+
+
 @pytest.fixture(scope="module")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
-    with running(furnish(tmp_path_factory.mktemp("training"))) as started:
+    home = furnish(tmp_path_factory.mktemp("training"))
+    beside = home / "models" / "Stable-diffusion" / NAME
+    beside.with_suffix(".json").write_text(json.dumps(CARD), "utf-8")
+    with running(home) as started:
         yield started
 
 
@@ -119,6 +128,61 @@ def test_what_is_no_picture_is_told_and_what_leads_elsewhere_refused(program: Pr
     assert all(len(name) == 32 for name in left)
 
 
+def sets(program: Program) -> set[str]:
+    """Return what lies in the folder of the sets."""
+    folder = program.home / "training" / "sets"
+    return {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+
+
+def test_an_upload_that_breaks_off_leaves_nothing_and_can_be_sent_again(program: Program) -> None:
+    files = [("files", (f"{n}.png", png(30 * n, (256, 256)))) for n in range(3)]
+    request = program.http.build_request("POST", f"{ROOT}/sets", files=files)
+    body, before = request.read(), sets(program)
+    head = f"POST {ROOT}/sets HTTP/1.1\r\nHost: 127.0.0.1:{program.port}\r\n"
+    head += f"Content-Type: {request.headers['content-type']}\r\n"
+    head += f"Content-Length: {len(body)}\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", program.port)) as line:
+        line.sendall(head.encode() + body[: len(body) // 2])
+        until(lambda: sets(program) - before)
+    until(lambda: sets(program) == before)
+
+    kind = {"content-type": request.headers["content-type"]}
+    cut = program.http.post(f"{ROOT}/sets", content=body[: len(body) // 2], headers=kind)
+    assert (cut.status_code, "ends too early" in cut.json()["detail"]) == (422, True)
+    assert sets(program) == before
+    again = program.http.post(f"{ROOT}/sets", content=body, headers=kind)
+    assert (again.status_code, again.json()["count"]) == (201, 3)
+
+
+def test_a_base_that_is_deleted_in_the_middle_is_named_and_nothing_is_lost(
+    program: Program, pictures: str
+) -> None:
+    folder = program.home / "models" / "Stable-diffusion"
+    whole = (folder / NAME).read_bytes()
+    (folder / "gone.safetensors").write_bytes(whole)
+    said = wish(pictures, name="orphan", steps=300, checkpoint="gone")
+    said["settings"] = {"watch": {"sample_every": 0, "measure_every": 0, "sample": SAMPLE}}
+    assert program.http.post(f"{ROOT}/runs", json=said).status_code == 202
+    until(lambda: progress(program, "orphan") >= 2)
+    program.http.post(f"{ROOT}/runs/orphan/pause")
+    until(lambda: program.http.get("/atelier/v1/jobs").json()[0]["state"] != "running")
+    (folder / "gone.safetensors").unlink()
+    program.http.post(f"{ROOT}/runs/orphan/resume")
+    failed = ended(program, "orphan")
+    assert failed["state"] == "failed"
+    assert "gone.safetensors" in failed["failure"]["message"]
+    assert failed["failure"]["hint"]
+
+    (folder / "gone.safetensors").write_bytes(whole)
+    on = {"settings": {"steps": failed["step"] + 1}}
+    assert program.http.post(f"{ROOT}/runs/orphan/resume", json=on).is_success
+    again = ended(program, "orphan")
+    assert (again["state"], again["step"]) == ("done", failed["step"] + 1)
+    steps = [line["step"] for line in again["log"] if "loss" in line]
+    assert steps == list(range(1, failed["step"] + 2))
+    (folder / "gone.safetensors").unlink()
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_becomes_a_file_that_the_lists_show(
     program: Program, pictures: str, kind: str
@@ -134,7 +198,40 @@ def test_every_kind_becomes_a_file_that_the_lists_show(
     card = {"kind": kind, "name": run["file"]}
     told = program.http.get("/atelier/v1/models/card", params=card).json()
     assert told["problem"] is None
+    assert (told["trigger_words"], told["preview"]) == ("zyx", True)
+    assert told["description"] == f"{name}, step 2, trained on tiny-sd1."
     assert program.http.post(f"{ROOT}/runs", json=said).status_code == 409
+
+
+def test_a_trained_checkpoint_draws_as_its_base_does_and_keeps_what_people_write(
+    program: Program, pictures: str
+) -> None:
+    said = wish(pictures, kind="checkpoint", name="whole", steps=1, trigger="")
+    said["settings"] = {"watch": {"sample_every": 0, "measure_every": 0}}
+    program.http.post(f"{ROOT}/runs", json=said)
+    run = ended(program, "whole")
+    file = program.home / "models" / "Stable-diffusion" / run["file"]
+    assert next(line for line in run["log"] if "samples" in line)["step"] == 1
+    titles = [each["model_name"] for each in program.http.get("/sdapi/v1/sd-models").json()]
+    assert "whole" in titles
+    base = file.with_name(NAME).with_suffix(".yaml")
+    assert file.with_suffix(".yaml").read_bytes() == base.read_bytes()
+    card = json.loads(file.with_suffix(".json").read_bytes())
+    assert card["suggested"] == CARD["suggested"]
+    assert card["atelier"]["base"] == "tiny-sd1"
+    drawn = program.home / "training" / "whole" / "samples" / "000001-0.png"
+    assert file.with_name("whole.preview.png").read_bytes() == drawn.read_bytes()
+
+    mine = {**card, "notes": "better at night", "description": "mine"}
+    file.with_suffix(".json").write_text(json.dumps(mine), "utf-8")
+    file.with_name("whole.preview.png").write_bytes(png(7))
+    program.http.post(f"{ROOT}/runs/whole/resume", json={"settings": {"steps": 2}})
+    assert ended(program, "whole")["step"] == 2
+    kept = json.loads(file.with_suffix(".json").read_bytes())
+    assert (kept["notes"], kept["description"], kept["atelier"]["step"]) == (
+        "better at night", "mine", 2,
+    )  # fmt: skip
+    assert file.with_name("whole.preview.png").read_bytes() == png(7)
 
 
 def test_a_training_is_followed_and_a_step_used(program: Program, pictures: str) -> None:
@@ -161,8 +258,8 @@ def test_a_training_is_followed_and_a_step_used(program: Program, pictures: str)
     assert program.http.get(f"{ROOT}/runs/coin/file", params=outside).status_code in (403, 404)
 
 
-def test_paused_killed_and_gone_on_the_file_is_the_same(program: Program, pictures: str) -> None:
-    said = wish(pictures, steps=14, save_every=3)
+def test_paused_and_killed_five_times_the_file_is_the_same(program: Program, pictures: str) -> None:
+    said = wish(pictures, steps=60, save_every=3)
     said["settings"] = {"watch": {"sample_every": 0, "measure_every": 0}}
     program.http.post(f"{ROOT}/runs", json={**said, "name": "calm"})
     calm = ended(program, "calm")
@@ -172,13 +269,23 @@ def test_paused_killed_and_gone_on_the_file_is_the_same(program: Program, pictur
     until(lambda: program.http.get("/atelier/v1/jobs").json()[0]["state"] != "running")
     assert program.http.get(f"{ROOT}/runs/rough").json()["state"] == "paused"
     program.http.post(f"{ROOT}/runs/rough/resume")
-    until(lambda: program.http.get(f"{ROOT}/runs/rough").json()["step"] >= 7)
-    worker_of(psutil.Process(program.process.pid)).kill()
+    chosen = Random(5).sample(range(8, 50), 5)  # noqa: S311 - no secret
+    for step in sorted(chosen):
+        until(lambda step=step: progress(program, "rough") >= step)
+        worker = worker_of(psutil.Process(program.process.pid))
+        worker.kill()
+        until(lambda step=step: progress(program, "rough") < step)
     rough = ended(program, "rough")
     assert (calm["state"], rough["state"]) == ("done", "done"), rough
     lora = program.home / "models" / "Lora"
     one, other = (_tensors(lora / f"{name}.safetensors") for name in ("calm", "rough"))
     assert one == other
+
+
+def progress(program: Program, name: str) -> int:
+    """Return the step that the worker is at; 0 while none is at work."""
+    run = program.http.get(f"{ROOT}/runs/{name}").json()
+    return run["progress"]["step"] if run["state"] == "running" else 0
 
 
 def _tensors(path: Path) -> bytes:
