@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
@@ -29,7 +30,7 @@ SHAPE = UNetShape(
 
 
 @pytest.fixture(scope="module")
-def unet() -> nn.Module:
+def unet() -> UNet2DConditionModel:
     """A tiny network with random weights that stay as they are."""
     torch.manual_seed(0)
     network = build_unet(SHAPE).to_empty(device="cpu").requires_grad_(requires_grad=False).eval()
@@ -64,7 +65,9 @@ def test_a_frozen_convolution_equals_torchs_and_so_does_its_gradient(
     _close(ours_back, usual_back)
 
 
-def test_a_lean_network_draws_to_the_bit_as_before_and_learns_the_same(unet: nn.Module) -> None:
+def test_a_lean_network_draws_to_the_bit_as_before_and_learns_the_same(
+    unet: UNet2DConditionModel,
+) -> None:
     lean = copy.deepcopy(unet)
     exchange(lean)
     saving = copy.deepcopy(lean)
@@ -86,7 +89,7 @@ def test_a_lean_network_draws_to_the_bit_as_before_and_learns_the_same(unet: nn.
         assert torch.equal(mine, twice)
 
 
-def test_a_lean_network_keeps_its_weights_and_their_names(unet: nn.Module) -> None:
+def test_a_lean_network_keeps_its_weights_and_their_names(unet: UNet2DConditionModel) -> None:
     lean = copy.deepcopy(unet)
     exchange(lean)
 

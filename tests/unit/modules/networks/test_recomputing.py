@@ -1,5 +1,7 @@
 """Attention that forgets answers and learns as torch's own does."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -22,7 +24,7 @@ def inputs(
     return [torch.randn(size, generator=generator).to(dtype) for size in sizes]
 
 
-def with_gradients(function: object, parts: list[Tensor]) -> list[Tensor]:
+def with_gradients(function: Callable[..., Tensor], parts: list[Tensor]) -> list[Tensor]:
     """Return the output, and the gradients of queries, keys and values."""
     *leaves, change = parts
     leaves = [each.detach().requires_grad_() for each in leaves]
