@@ -423,12 +423,11 @@ def _captioners(labels: Labels, studio: Studio) -> tuple[gr.Dropdown, gr.Button]
     """Lay out who proposes captions for pictures that have none."""
     found = studio.training.captioners()
     choices = [(f"{each.title['en']} · {each.title['zh']}", each.name) for each in found]
-    with gr.Row(elem_classes=["tight"]):
-        captioner = labels.make(
-            gr.Dropdown, {"label": "train.captioner"}, choices=choices, visible=bool(choices),
-            value=choices[0][1] if choices else None, min_width=160, elem_id="train_captioner",
-        )  # fmt: skip
-        propose = _button(labels, "train.propose", "train_propose")
+    captioner = labels.make(
+        gr.Dropdown, {"label": "train.captioner"}, choices=choices, visible=bool(choices),
+        value=choices[0][1] if choices else None, min_width=160, elem_id="train_captioner",
+    )  # fmt: skip
+    propose = _button(labels, "train.propose", "train_propose")
     return captioner, propose
 
 
