@@ -72,6 +72,7 @@ def wish(pictures: str, **said: Any) -> dict[str, Any]:
         "kind": "lora",
         "name": "coin",
         "set": pictures,
+        "checkpoint": NAME,
         "resolution": 64,
         "steps": 4,
         "save_every": 2,

@@ -14,9 +14,7 @@ from torch import Tensor, nn
 from torch.autograd import Function
 
 from webui.modules.device import Device
-from webui.modules.networks.attention import BACKENDS, AttentionProcessor
 from webui.modules.networks.convolution import convolved
-from webui.modules.networks.recomputing import forgetting
 
 WIDE: Final = 256
 """Channels of the first level from which the lean layers are quicker: on one thread a step of a
@@ -31,13 +29,8 @@ def make_lean(unet: UNet2DConditionModel, device: Device, *, frozen: bool) -> No
         device: Where it is.
         frozen: Its own weights stay as they are.
     """
-    if device.torch.type != "cpu":
-        return
-    if device.attention == "chunked":
-        processor = AttentionProcessor(forgetting(BACKENDS["chunked"]))
-        unet.set_attn_processor(processor)  # pyright: ignore[reportArgumentType] - any callable of this form will do
     wide = cast("Any", unet).config.block_out_channels[0] >= WIDE
-    if frozen and device.exact and wide:
+    if device.torch.type == "cpu" and frozen and device.exact and wide:
         exchange(unet)
 
 
