@@ -18,6 +18,7 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
+from webui.jobs.training_race import checkpoint_record
 from webui.modules.errors import WebuiError
 from webui.modules.types import (
     GenerationPlan,
@@ -174,7 +175,7 @@ def _random_add_ons(folder: Path) -> Iterator[LayerUse]:
     for name, (kind, tensors) in files.items():
         path = folder / f"{name}.safetensors"
         write_safetensors(path, tensors, {})
-        yield LayerUse(model=replace(_record(path), kind=kind, family=""), name=name)
+        yield LayerUse(model=replace(checkpoint_record(path), kind=kind, family=""), name=name)
 
 
 def _random_vae(folder: Path) -> ModelRecord:
@@ -189,7 +190,7 @@ def _random_vae(folder: Path) -> ModelRecord:
     )
     path = folder / "bench-vae.safetensors"
     write_random_checkpoint(path, small)
-    return replace(_record(path), kind=ModelKind.VAE)
+    return replace(checkpoint_record(path), kind=ModelKind.VAE)
 
 
 def sd15(told: Mapping[str, Any]) -> Figures:
@@ -225,7 +226,7 @@ def against_diffusers(told: Mapping[str, Any]) -> Figures:
 
     device = choose(**told["device"])
     path = _random_checkpoint(Path(told["folder"]))
-    checkpoint = load_checkpoint(_record(path), device)
+    checkpoint = load_checkpoint(checkpoint_record(path), device)
     ours, plain = UNetPredictor(checkpoint, device), PlainUNet(checkpoint, device)
     inputs = (torch.randn(2, 4, 64, 64), torch.full((2,), 500.0), torch.randn(2, 77, 768))
     moved = tuple(tensor.to(device.torch) for tensor in inputs)
@@ -422,7 +423,7 @@ def lora(told: Mapping[str, Any]) -> Figures:
     layers = write_random_lora(path)
     record = ModelRecord(path=path, kind=ModelKind.LORA, name=path.name)
     engine, _ = build_engine(DeviceSettings(**told["device"]))
-    checkpoint = engine.load(_record(_random_checkpoint(path.parent)))
+    checkpoint = engine.load(checkpoint_record(_random_checkpoint(path.parent)))
     network = UNetPredictor(checkpoint, engine.device)
     inputs = (torch.randn(2, 4, 32, 32), torch.full((2,), 500.0), torch.randn(2, 77, 768))
     moved = tuple(tensor.to(engine.device.torch) for tensor in inputs)
@@ -503,20 +504,9 @@ def _random_checkpoint(folder: Path) -> Path:
     return path
 
 
-def _record(path: Path) -> ModelRecord:
-    config = path.with_suffix(".yaml")
-    return ModelRecord(
-        path=path,
-        kind=ModelKind.CHECKPOINT,
-        family="sd1",
-        name=path.name,
-        config=config if config.exists() else None,
-    )
-
-
 def _plan(path: Path, *, steps: int) -> GenerationPlan:
     return GenerationPlan(
-        checkpoint=_record(path),
+        checkpoint=checkpoint_record(path),
         prompts=("a red apple on a blue background",),
         negative_prompts=("",),
         seeds=(1,),

@@ -2,9 +2,11 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -38,7 +40,7 @@ def words(home: Path, pictures: Path, *more: str) -> list[str]:
     return [*said, "--device", "cpu", "--precision", "exact"]
 
 
-def test_after_a_kill_the_same_command_ends_with_the_same_bytes(
+def test_after_a_polite_and_a_rude_kill_the_same_command_ends_with_the_same_bytes(
     tmp_path: Path, pictures: Path
 ) -> None:
     command = [sys.executable, "-m", "webui.cli"]
@@ -54,18 +56,23 @@ def test_after_a_kill_the_same_command_ends_with_the_same_bytes(
     file = Path(lines[-1]["path"])
     assert file == calm / "models" / "Lora" / "杯子.safetensors"
 
-    with subprocess.Popen(
-        [*command, *words(rough, pictures)], cwd=ROOT, env=environment, stdout=subprocess.PIPE
-    ) as process:
-        assert process.stdout is not None
-        for line in process.stdout:
-            if json.loads(line)["step"] == 5:
-                process.kill()
-                break
-    assert not (rough / "models" / "Lora" / file.name).exists()
+    out = rough / "models" / "Lora" / file.name
+    heard: list[dict[str, Any]] = []
+    for more, at, number in (((), 3, signal.SIGKILL), (("--resume",), 5, signal.SIGTERM)):
+        assert not out.exists()
+        with subprocess.Popen(
+            [*command, *words(rough, pictures, *more)],
+            cwd=ROOT, env=environment, stdout=subprocess.PIPE,
+        ) as process:  # fmt: skip
+            for line in process.stdout or ():
+                heard.append(json.loads(line))
+                if heard[-1]["step"] == at:
+                    process.send_signal(number)
+    assert heard[-1]["stopped"], "a polite kill stops and saves"
+    assert out.is_file()
     again = [*command, *words(rough, pictures, "--resume")]
     subprocess.check_call(again, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
-    assert (rough / "models" / "Lora" / file.name).read_bytes() == file.read_bytes()
+    assert out.read_bytes() == file.read_bytes()
 
 
 def test_two_processes_of_the_command_correct_as_one_does(

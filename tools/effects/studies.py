@@ -103,7 +103,12 @@ def _with(rate: str, what: Mapping[str, Any], **changes: Any) -> dict[str, Any]:
 WORDED: Final = "a [name] [filewords]"
 """Of a learned word, which stands in the thing's place."""
 
-LORA: Final = f"<lora:{NAME}:1>"
+
+def _lora(rate: str, **what: Any) -> Study:
+    """Return a study of the LoRA family."""
+    settings = _with(rate, what, steps=600)
+    return Study(kind="lora", lesson=THING, settings=settings, says=f"<lora:{NAME}:1>")
+
 
 STUDIES: Final[Mapping[str, Study]] = {
     "checkpoint": Study(
@@ -112,30 +117,10 @@ STUDIES: Final[Mapping[str, Study]] = {
         settings=_with("5e-4", {"text": True}, steps=400),
         wish={"override_settings": {"sd_model_checkpoint": f"{NAME}.safetensors"}},
     ),
-    "lora": Study(
-        kind="lora",
-        lesson=THING,
-        settings=_with("1.5e-3", {"rank": 16, "alpha": 16}, steps=600),
-        says=LORA,
-    ),
-    "loha": Study(
-        kind="lora",
-        lesson=THING,
-        settings=_with("2e-3", {"method": "loha", "rank": 8, "alpha": 8}, steps=600),
-        says=LORA,
-    ),
-    "lokr": Study(
-        kind="lora",
-        lesson=THING,
-        settings=_with("3e-3", {"method": "lokr", "rank": 8, "alpha": 8}, steps=600),
-        says=LORA,
-    ),
-    "dora": Study(
-        kind="lora",
-        lesson=THING,
-        settings=_with("1.5e-3", {"method": "dora", "rank": 16, "alpha": 16}, steps=600),
-        says=LORA,
-    ),
+    "lora": _lora("1.5e-3", rank=16, alpha=16),
+    "loha": _lora("2e-3", method="loha", rank=8, alpha=8),
+    "lokr": _lora("3e-3", method="lokr", rank=8, alpha=8),
+    "dora": _lora("1.5e-3", method="dora", rank=16, alpha=16),
     "embedding": Study(
         kind="embedding",
         lesson=COLOUR,

@@ -1,9 +1,9 @@
 """Lets an extension propose captions for the pictures of a set that have none yet."""
 
-import os
+import logging
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 from PIL import Image, ImageOps
 
@@ -12,13 +12,15 @@ from webui.hooks.spec import Uncaptioned, WorkerHooks
 from webui.modules.errors import (
     BROKEN_PICTURE,
     SettingsError,
-    StorageError,
     UnsupportedError,
     WebuiError,
 )
 from webui.modules.training.pictures import ENDINGS, FORMATS, LONGEST_CAPTION, MASK
 from webui.modules.training.plan import CaptionPlan
 from webui.modules.types import Tell
+from webui.modules.whole import write_whole
+
+log = logging.getLogger(__name__)
 
 CAPTION: Final = ".txt"
 USER_COMMENT: Final = 0x9286
@@ -51,8 +53,9 @@ def propose_captions(work: CaptionPlan, tell: Tell) -> Mapping[str, object]:
         tell(number, len(pictures), path.name)
         shown = _shown(path)
         said = "" if shown is None else _asked(hooks, work.by, shown)
-        if said:
-            _write(path.with_suffix(CAPTION), said)
+        caption = path.with_suffix(CAPTION)
+        if said and not caption.exists():  # somebody may have written one meanwhile
+            write_whole(caption, said.encode("utf-8", "replace"))
             written += 1
     left = len(pictures) - written
     notes = [f"nothing was proposed for {left} of {len(pictures)} pictures"] if left else []
@@ -102,35 +105,15 @@ def _asked(hooks: WorkerHooks, name: str, shown: Uncaptioned) -> str:
         SettingsError: If it fails, or answers anything but a text.
     """
     try:
-        said = hooks.caption(shown)
+        said = cast("object", hooks.caption(shown))
     except (MemoryError, WebuiError):
         raise
-    except Exception as problem:  # whatever an extension raises, the person is told
+    except Exception as problem:  # what an extension raises is its own; the person is told
+        log.exception("extension %s failed", name)
         message = f"the extension {name} failed at {shown.name}: {reason_of(problem)}"
         hint = "What it proposed before is kept. Choose another one, or write the rest."
         raise SettingsError(message, hint=hint, value=name) from problem
-    if not _is_text(said):
+    if not isinstance(said, str):
         message = f"the extension {name} answered {type(said).__name__}, not a text"
         raise SettingsError(message, hint="Choose another one.", value=name)
     return " ".join(said[:LONGEST_CAPTION].split())
-
-
-def _is_text(said: object) -> bool:
-    """Tell whether an extension kept to what it promised."""
-    return isinstance(said, str)
-
-
-def _write(path: Path, said: str) -> None:
-    unfinished = path.with_name(f".{path.name}.tmp")
-    try:
-        with unfinished.open("wb") as file:
-            file.write(said.encode("utf-8", "replace"))
-            file.flush()
-            os.fsync(file.fileno())
-        if not path.exists():  # somebody may have written one meanwhile
-            unfinished.replace(path)
-    except OSError as error:
-        message = f"{path.name} cannot be written: {error}"
-        raise StorageError(message, hint="Free some space.", value=path.name) from error
-    finally:
-        unfinished.unlink(missing_ok=True)

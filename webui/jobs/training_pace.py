@@ -17,6 +17,7 @@ from webui.jobs.trainings import carry_out_training
 from webui.modules.training.pictures import MASK, look_over
 from webui.modules.training.plan import MeasurePlan, TrainingPlan
 from webui.modules.types import Tell
+from webui.modules.whole import write_whole
 
 if TYPE_CHECKING:
     from webui.modules.pipeline.engine import Engine
@@ -142,9 +143,7 @@ def _parts(clock: _Clock, end: float, pictures: int) -> dict[str, float]:
 def _keep(work: MeasurePlan, found: Mapping[str, object]) -> None:
     kept = {**measured_at(work.file), work.key: dict(found)}
     work.file.parent.mkdir(parents=True, exist_ok=True)
-    temporary = work.file.with_suffix(".tmp")
-    temporary.write_text(json.dumps(kept, indent=1), encoding="utf-8")
-    temporary.replace(work.file)
+    write_whole(work.file, json.dumps(kept, indent=1).encode())
 
 
 @contextmanager

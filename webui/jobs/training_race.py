@@ -123,7 +123,7 @@ def _ours(told: Mapping[str, Any], wait: Callable[[], None]) -> None:
     plan = TrainingPlan(
         kind=ModelKind.LORA,
         name="race",
-        base=_record(told),
+        base=checkpoint_record(Path(told["checkpoint"])),
         run=folder / "race",
         out=folder / "race.safetensors",
         data=DataPlan(folder=_pictures(folder, told["side"]), resolution=told["side"]),
@@ -158,7 +158,7 @@ def _plain(told: Mapping[str, Any], wait: Callable[[], None]) -> None:
 
     wished: dict[str, Any] = {**told["device"], "precision": "exact", "attention": "sdpa"}
     device = choose(**wished)
-    checkpoint = load_checkpoint(_record(told), device)
+    checkpoint = load_checkpoint(checkpoint_record(Path(told["checkpoint"])), device)
     cells, width = told["side"] // 8, checkpoint.architecture.unet.context
     lora = PlainLora(checkpoint.unet, RANK, save_memory=told["save"])
     moved = [
@@ -179,8 +179,8 @@ def _plain(told: Mapping[str, Any], wait: Callable[[], None]) -> None:
         _say(wall=wall, work=wall)
 
 
-def _record(told: Mapping[str, Any]) -> ModelRecord:
-    path = Path(told["checkpoint"])
+def checkpoint_record(path: Path) -> ModelRecord:
+    """Return the record of a checkpoint of SD1's family that is only measured with."""
     config = path.with_suffix(".yaml")
     return ModelRecord(
         path=path,

@@ -12,6 +12,7 @@ from webui.modules.errors import JobError, OutOfMemoryError, StorageError
 from webui.modules.training.journal import SAMPLES, Heard
 from webui.modules.training.plan import TrainingPlan
 from webui.modules.types import Step, StopDrawing, Tell
+from webui.modules.whole import written_whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -126,6 +127,5 @@ class _Patience:
 
 
 def _save(rgb: bytes, size: tuple[int, int], path: Path) -> None:
-    temporary = path.with_suffix(".tmp")
-    Image.frombytes("RGB", size, rgb).save(temporary, format="PNG")
-    temporary.replace(path)
+    with written_whole(path) as unfinished:
+        Image.frombytes("RGB", size, rgb).save(unfinished, format="PNG")

@@ -157,10 +157,10 @@ def train(plan: TrainingPlan, device: DeviceSettings, say: Heard) -> Mapping[str
 
 @contextmanager
 def _polite_interrupts() -> Generator[list[int]]:
-    """Let the first Ctrl-C be a wish to stop and save; the second one ends the program.
+    """Let the first Ctrl-C, or a polite ``kill``, be a wish to stop and save; the second one ends.
 
     Yields:
-        A list that is empty until somebody has pressed it.
+        A list that is empty until somebody has wished it.
     """
     pressed: list[int] = []
 
@@ -168,8 +168,9 @@ def _polite_interrupts() -> Generator[list[int]]:
         pressed.append(number)
         signal.signal(number, signal.default_int_handler)
 
-    before = signal.signal(signal.SIGINT, note)
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield pressed
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

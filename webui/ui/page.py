@@ -16,7 +16,7 @@ from webui.ui.drawing_tab import DrawingTab, checkpoint_choices
 from webui.ui.explain_panel import build_explain
 from webui.ui.extension_fields import extension_texts, title_key
 from webui.ui.guide_tab import build_guide
-from webui.ui.history_tab import build_history
+from webui.ui.history_tab import HistoryTab, build_history
 from webui.ui.labels import Labels
 from webui.ui.messages import LANGUAGES, Words, load_words
 from webui.ui.models_tab import ModelsTab, build_models
@@ -62,14 +62,10 @@ def build_page(studio: Studio) -> gr.Blocks:
                 )
                 using = _models_tab(txt2img, {"txt2img": txt2img, "img2img": img2img}, tabs)
                 workshop = _workshop_tab(labels, studio, using)
-                with labels.make(
-                    gr.Tab, {"label": "tab.train"}, id="train", elem_id="tab_train"
-                ) as training_tab:
-                    training = build_training(labels, studio, txt2img, tabs)
+                _training_tab(page, txt2img, tabs)
                 with labels.make(gr.Tab, {"label": "tab.png_info"}, id="png_info"):
                     png_info = build_png_info(labels, studio, txt2img, tabs)
-                with labels.make(gr.Tab, {"label": "tab.history"}, id="history") as history_tab:
-                    history = build_history(labels, studio)
+                history = _history_tab(labels, studio)
                 _guide_tab(labels, studio, txt2img.form.checkpoint)
             with gr.Column(elem_id="show"):
                 scenery.notice.render()
@@ -89,14 +85,6 @@ def build_page(studio: Studio) -> gr.Blocks:
         sending.connect(scenery.stage, history.detail)
         sending.connect_png_info(png_info.text, png_info.to_img2img, png_info.to_inpaint)
         scenery.stage.input(_example, None, txt2img.form.prompt, **QUICK)
-        history_tab.select(
-            history.first_page,
-            history.search,
-            [history.grid, history.trail, history.older, history.newer],
-            **QUICK,
-        )
-        for moment in (page.load, training_tab.select):
-            moment(training.arrive, None, training.everything(), **QUICK)
         _connect_language(page, labels, language)
         _connect_files(page, studio, [txt2img, img2img, workshop], refresh, using.models)
         page.load(scenery.arrive, None, scenery.outputs(), **FOLLOWING)
@@ -142,6 +130,23 @@ def _workshop_tab(labels: Labels, studio: Studio, using: Using) -> WorkshopTab:
         workshop = build_workshop(labels, studio, tab)
     using.connect_button(workshop.use, "txt2img", workshop.chosen)
     return workshop
+
+
+def _training_tab(page: gr.Blocks, txt2img: DrawingTab, tabs: gr.Tabs) -> None:
+    labels = txt2img.labels
+    name = {"label": "tab.train"}
+    with labels.make(gr.Tab, name, id="train", elem_id="tab_train") as tab:
+        training = build_training(labels, txt2img.studio, txt2img, tabs)
+    for moment in (page.load, tab.select):
+        moment(training.arrive, None, training.everything(), **QUICK)
+
+
+def _history_tab(labels: Labels, studio: Studio) -> HistoryTab:
+    with labels.make(gr.Tab, {"label": "tab.history"}, id="history") as tab:
+        history = build_history(labels, studio)
+    shown = [history.grid, history.trail, history.older, history.newer]
+    tab.select(history.first_page, history.search, shown, **QUICK)
+    return history
 
 
 def _example(event: gr.EventData) -> str:

@@ -3,7 +3,7 @@
 import hashlib
 import io
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -19,6 +19,7 @@ from webui.modules.layers.sources import source_of
 from webui.modules.networks.checkpoint import Checkpoint
 from webui.modules.types import ModelRecord, Tell
 from webui.modules.weights.architecture import TEXT
+from webui.modules.whole import write_whole
 
 TOKENS: Final = f"{TEXT}embeddings.token_embedding.weight"
 """The text encoder's table of token vectors, in the file of a checkpoint."""
@@ -80,14 +81,9 @@ def keep_picture(folder: Path, pixels: Tensor) -> str:
     content = buffer.getvalue()
     name = hashlib.sha256(content).hexdigest()
     path = folder / f"{name}.png"
-    temporary = folder / f"{name}.tmp"
-    try:
+    with suppress(OSError):  # a folder that cannot be made is told by the writing
         folder.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(content)
-        temporary.replace(path)
-    except OSError as error:
-        message = f"a picture cannot be written: {error}"
-        raise StorageError(message, hint="Is the disk full?", value=folder.name) from error
+    write_whole(path, content)
     return name
 
 

@@ -5,16 +5,15 @@ torch: the server reads this file too.
 """
 
 import json
-import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, cast
 
-from webui.modules.errors import StorageError
 from webui.modules.training.journal import SAMPLES
 from webui.modules.training.plan import TrainingPlan
 from webui.modules.types import ModelKind
+from webui.modules.whole import write_whole
 
 INHERITED: Final = ("suggested", "vae")
 """What a trained checkpoint takes over from what is said beside its base."""
@@ -38,7 +37,7 @@ def put_beside(path: Path, plan: TrainingPlan, *, step: int) -> None:
         StorageError: If something cannot be written; what was there before stays whole.
     """
     if plan.kind is ModelKind.CHECKPOINT and plan.base.config is not None:
-        _write(path.with_suffix(".yaml"), plan.base.config.read_bytes())
+        write_whole(path.with_suffix(".yaml"), plan.base.config.read_bytes())
     _tell(path.with_suffix(".json"), plan, step)
     _show(path.with_name(f"{path.stem}.preview.png"), plan, step)
 
@@ -65,7 +64,7 @@ def _tell(card: Path, plan: TrainingPlan, step: int) -> None:
         "seed": plan.seed,
         "rate": plan.correction.rate,
     }
-    _write(card, json.dumps(whole, ensure_ascii=False, indent=2).encode())
+    write_whole(card, json.dumps(whole, ensure_ascii=False, indent=2).encode())
 
 
 def _show(shown: Path, plan: TrainingPlan, step: int) -> None:
@@ -75,7 +74,7 @@ def _show(shown: Path, plan: TrainingPlan, step: int) -> None:
         return
     ours = not shown.exists() or shown.read_bytes() in (path.read_bytes() for path in drawn)
     if ours:
-        _write(shown, until[-1].read_bytes())
+        write_whole(shown, until[-1].read_bytes())
 
 
 def _read(card: Path) -> dict[str, Any] | None:
@@ -87,18 +86,3 @@ def _read(card: Path) -> dict[str, Any] | None:
     except (OSError, ValueError, RecursionError):
         return None
     return cast("dict[str, Any]", told) if isinstance(told, dict) else None
-
-
-def _write(path: Path, data: bytes) -> None:
-    unfinished = path.with_name(f".{path.name}.tmp")
-    try:
-        with unfinished.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(path)
-    except OSError as error:
-        unfinished.unlink(missing_ok=True)
-        message = f"{path.name} cannot be written: {error}"
-        hint = "Free some space or choose another folder."
-        raise StorageError(message, hint=hint, value=path.name) from error

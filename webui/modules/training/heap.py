@@ -10,9 +10,13 @@ _TRIM_THRESHOLD: Final = -1
 _MMAP_MAX: Final = -4
 """Names of switches of the GNU C library's allocator (``mallopt(3)``)."""
 
+_MMAP_THRESHOLD: Final = -3
+
 _USUAL_PIECES: Final = 65536
-_USUAL_TRIM: Final = 128 * 1024
-"""What they are without us."""
+_USUAL_LARGE: Final = 32 * 1024 * 1024
+_USUAL_TRIM: Final = 2 * _USUAL_LARGE
+"""What the allocator comes to by itself in a process that works with large pieces; once it has
+been told anything, it no longer learns."""
 
 _NEVER: Final = 2**31 - 1
 
@@ -35,6 +39,7 @@ def kept_heap() -> Generator[None]:
         yield
     finally:
         library.mallopt(_MMAP_MAX, _USUAL_PIECES)
+        library.mallopt(_MMAP_THRESHOLD, _USUAL_LARGE)
         library.mallopt(_TRIM_THRESHOLD, _USUAL_TRIM)
         library.malloc_trim(0)
 

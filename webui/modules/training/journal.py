@@ -9,6 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
+from webui.modules.whole import write_whole
+
 FILE: Final = "log.jsonl"
 SAMPLES: Final = "samples"
 STEPS: Final = "steps"
@@ -34,9 +36,7 @@ class Journal:
         """Take back what was told of steps after the last saved state."""
         kept = [line for line in read(self._path.parent) if line.get("step", 0) <= reached]
         text = "".join(f"{json.dumps(line)}\n" for line in kept)
-        temporary = self._path.with_suffix(".tmp")
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(self._path)
+        write_whole(self._path, text.encode())
 
     def tell(self, line: Mapping[str, Any]) -> None:
         """Add one line."""

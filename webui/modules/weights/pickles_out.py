@@ -17,7 +17,7 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
-from webui.modules.weights.write import written_whole
+from webui.modules.whole import written_whole
 
 MEMBERS: Final = re.compile(r"[^/]+/(data\.pkl|byteorder|data/\d+|version)")
 """The members that are kept; A1111 allows them, and torch needs no other."""

@@ -5,20 +5,17 @@ checkpoints can be merged that do not fit into memory together.
 """
 
 import json
-import os
-from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from tempfile import mkstemp
 from typing import Any, BinaryIO, Final
 
 import torch
 from torch import Tensor
 
-from webui.modules.errors import StorageError
 from webui.modules.weights.read import DTYPES
+from webui.modules.whole import written_whole
 
 _NAMES: Final = {dtype: name for name, dtype in DTYPES.items()}
 
@@ -80,27 +77,6 @@ def stream_safetensors(
             _write(file, tensor(name).to(slots[name].dtype))
 
 
-@contextmanager
-def written_whole(path: Path) -> Generator[Path]:
-    """Give a file to write to that takes its name when the body has ended well.
-
-    Raises:
-        StorageError: If it cannot be written. Nothing is left behind then.
-    """
-    try:
-        number, name = mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-        os.close(number)
-        try:
-            yield Path(name)
-            _settle(Path(name), path)
-        finally:
-            Path(name).unlink(missing_ok=True)  # gone already if all went well
-    except OSError as error:
-        message = f"{path.name} cannot be written: {error}"
-        hint = "Free some space or choose another folder."
-        raise StorageError(message, hint=hint, value=path.name) from error
-
-
 def _header(order: list[str], slots: Mapping[str, Slot], metadata: Mapping[str, str]) -> bytes:
     """Return the length and the table of contents, padded with spaces as the format allows."""
     table: dict[str, Any] = {"__metadata__": dict(sorted(metadata.items()))} if metadata else {}
@@ -123,19 +99,3 @@ def _write(file: BinaryIO, tensor: Tensor) -> None:
     if tensor.numel():
         flat = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
         file.write(flat.numpy().data)
-
-
-def _settle(written: Path, path: Path) -> None:
-    """Make sure that the bytes are on the disk before the name points to them."""
-    umask = os.umask(0)
-    os.umask(umask)
-    written.chmod(0o666 & ~umask)
-    with written.open("rb") as file:
-        os.fsync(file.fileno())
-    written.replace(path)
-    if hasattr(os, "O_DIRECTORY"):
-        folder = os.open(path.parent, os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
