@@ -26,6 +26,17 @@ from tests.tiny import furnish
 ROOT = Path(__file__).resolve().parents[2]
 
 
+TELL_TOASTS = """new MutationObserver(changes => {
+    for (const change of changes)
+        for (const added of change.addedNodes)
+            if (added.querySelector?.(".toast-body.error")
+                && !added.textContent.includes("Connection to the server was lost"))
+                toldError(added.textContent)
+}).observe(document, {childList: true, subtree: true})"""
+"""Our own errors are told where they belong; one in Gradio's corner is a fault of the page,
+but for the one that says good-bye as the page is left."""
+
+
 @pytest.fixture(scope="session")
 def screenshots(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder where every run leaves pictures of the page."""
@@ -76,7 +87,7 @@ def open_page(
     """Open the page for one visitor after another.
 
     At the end of each test every page leaves a screenshot; none has asked another host for
-    anything, and no script has failed.
+    anything, and neither a script nor a function behind a button has failed.
     """
     contexts: list[BrowserContext] = []
     asked: set[str] = set()
@@ -90,6 +101,8 @@ def open_page(
             viewport={"width": width, "height": height}, locale=locale, color_scheme=colors
         )
         context.set_default_timeout(PATIENCE)
+        context.expose_function("toldError", lambda told: failed.append(told))  # noqa: PLW0108 - Playwright marks it
+        context.add_init_script(TELL_TOASTS)
         contexts.append(context)
         page = context.new_page()
         page.on("request", lambda sent: asked.add(urlsplit(sent.url).netloc))

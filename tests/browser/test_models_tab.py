@@ -44,7 +44,7 @@ def card(page: Page, name: str) -> Locator:
     return page.locator("#models_grid .card", has_text=name)
 
 
-def test_each_kind_of_file_finds_its_folder(open_page: OpenPage, tidy: Path) -> None:
+def test_each_kind_of_file_finds_its_folder(tidy: Path, open_page: OpenPage) -> None:
     """Dropped files are recognised by what they are, filed, and there at once."""
     page = open_page()
     open_tab(page, "Models")
@@ -69,7 +69,7 @@ def test_each_kind_of_file_finds_its_folder(open_page: OpenPage, tidy: Path) -> 
 
 
 def test_a_file_that_is_no_model_is_refused_with_the_reason(
-    open_page: OpenPage, tidy: Path, tmp_path: Path
+    tidy: Path, open_page: OpenPage, tmp_path: Path
 ) -> None:
     """Nothing of it is kept."""
     page = open_page()
@@ -84,7 +84,7 @@ def test_a_file_that_is_no_model_is_refused_with_the_reason(
     assert list((tidy / "cache" / "quarantine").glob("*")) == []
 
 
-def test_a_card_is_put_to_use(open_page: OpenPage, tidy: Path) -> None:
+def test_a_card_is_put_to_use(tidy: Path, open_page: OpenPage) -> None:
     """Its call lands in the prompt, with the words and the weight that its owner has noted."""
     page = open_page()
     open_tab(page, "Models")
@@ -103,7 +103,7 @@ def test_a_card_is_put_to_use(open_page: OpenPage, tidy: Path) -> None:
     expect(field(page, "txt2img_prompt")).to_have_value("<lora:tiny-lora:0.7> ink <b>wash</b>")
 
 
-def test_what_does_not_fit_says_so_and_can_be_left_out(open_page: OpenPage, tidy: Path) -> None:
+def test_what_does_not_fit_says_so_and_can_be_left_out(tidy: Path, open_page: OpenPage) -> None:
     """A file for another kind of checkpoint has its badge, the reason, and a filter."""
     import torch
 
@@ -128,7 +128,7 @@ def test_what_does_not_fit_says_so_and_can_be_left_out(open_page: OpenPage, tidy
 
 
 def test_a_file_that_appears_is_shown_without_a_click(
-    open_page: OpenPage, tidy: Path, address: str
+    tidy: Path, open_page: OpenPage, address: str
 ) -> None:
     """The page asks by itself; the list of every drawing tab has it too."""
     page = open_page(locale="zh-CN", size=(390, 844))
@@ -155,7 +155,7 @@ DROP = """([name, letters]) => {
 }"""
 
 
-def test_a_model_dropped_anywhere_goes_to_the_library(open_page: OpenPage, tidy: Path) -> None:
+def test_a_model_dropped_anywhere_goes_to_the_library(tidy: Path, open_page: OpenPage) -> None:
     """The tab opens, the file is filed, and its card shows what it is."""
     page = open_page(colors="dark")
     place = "models/Lora/tiny-loha.safetensors"

@@ -88,6 +88,37 @@ def test_pictures_become_a_lora_that_the_next_prompt_uses(
     expect(page.locator("#tab_txt2img")).to_be_visible()
     expect(field(page, "txt2img_prompt")).to_have_value("<lora:coin-4:1> zyx")
 
+    open_tab(page, "Train")
+    page.once("dialog", lambda asked: asked.accept())
+    page.locator("#train_erase").click()
+    expect(page.locator(".run[data-run=coin]")).to_have_count(0)
+
+
+def test_another_set_stands_beside_the_first_and_goes_when_that_is_meant(
+    open_page: OpenPage, tmp_path: Path, screenshots: Path
+) -> None:
+    page = open_page(size=(1200, 900))
+    open_tab(page, "Train")
+    cards = page.locator("#train_pictures .pic")
+    if page.locator("#train_new").is_visible():  # another test has left a set
+        page.locator("#train_new").click()
+    expect(cards).to_have_count(0)
+
+    bring(page, coins(tmp_path / "coins"))
+    expect(cards).to_have_count(PICTURES)
+    page.locator("#train_new").click()
+    expect(cards).to_have_count(0)
+    bring(page, coins(tmp_path / "more coins")[-2:])
+    expect(cards).to_have_count(1)
+    page.screenshot(path=screenshots / "training-sets.png")
+
+    page.once("dialog", lambda asked: asked.dismiss())
+    page.locator("#train_forget").click()
+    expect(cards).to_have_count(1)
+    page.once("dialog", lambda asked: asked.accept())
+    page.locator("#train_forget").click()
+    expect(cards).to_have_count(PICTURES)
+
 
 def test_what_cannot_be_trained_is_told_before_it_starts(
     open_page: OpenPage, tmp_path: Path, screenshots: Path

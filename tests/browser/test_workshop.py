@@ -30,7 +30,7 @@ def choose(page: Page, elem_id: str, name: str) -> None:
     page.get_by_role("option", name=name, exact=False).first.click()
 
 
-def test_a_file_is_made_followed_and_drawn_with(open_page: OpenPage, lora) -> None:
+def test_a_file_is_made_followed_and_drawn_with(lora, open_page: OpenPage) -> None:
     page = open_page(size=(1280, 900))
     open_tab(page, "Workshop")
     said = page.locator("#workshop_said .notice")
@@ -60,7 +60,7 @@ def test_a_file_is_made_followed_and_drawn_with(open_page: OpenPage, lora) -> No
     expect(said.first).to_contain_text("rank 2")
 
 
-def test_the_workshop_speaks_chinese_and_refuses_in_it(open_page: OpenPage, lora) -> None:
+def test_the_workshop_speaks_chinese_and_refuses_in_it(lora, open_page: OpenPage) -> None:
     page = open_page(size=(430, 900), locale="zh-CN")
     open_tab(page, "工坊")
     page.get_by_role("tab", name="转换").click()

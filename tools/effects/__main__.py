@@ -11,6 +11,7 @@ from typing import Any, Final
 from PIL import Image
 
 from tools.effects.features import Eye
+from tools.effects.page import train_on_page
 from tools.effects.program import STARTER, Program, serving, train
 from tools.effects.studies import NAME, OTHERS, REGULAR, STUDIES, Lesson, Study
 from tools.effects.subjects import traffic_light
@@ -88,7 +89,8 @@ def walls(study: Study, program: Program, unseen: Sights) -> Walls:
         worn = [_worn(study, prompt) for prompt in prompts]
         return program.draw(prompts, seed=seed), program.draw(worn, seed=seed, **study.wish)
 
-    return Walls(both(unseen.prompts, unseen.seed), both(list(OTHERS), OTHERS_SEED))
+    asked = [prompt.replace(study.unsaid, "") for prompt in unseen.prompts]
+    return Walls(both(asked, unseen.seed), both(list(OTHERS), OTHERS_SEED))
 
 
 def _worn(study: Study, prompt: str) -> str:
@@ -96,8 +98,8 @@ def _worn(study: Study, prompt: str) -> str:
     return prompt.replace(thing, f"a {study.word}" if study.word else thing) + study.says
 
 
-def carry_out(name: str, work: Path) -> dict[str, Any]:
-    """Train one kind, draw with it, and return what was measured."""
+def carry_out(name: str, work: Path, *, on_page: bool) -> dict[str, Any]:
+    """Train one kind, on the page or without it, draw with it, and return what was measured."""
     study, place = STUDIES[name], work / name
     shutil.rmtree(place, ignore_errors=True)
     home = place / "home"
@@ -116,8 +118,12 @@ def carry_out(name: str, work: Path) -> dict[str, Any]:
             drawn = program.draw(list(REGULAR), seed=REGULAR_SEED)
             regular = lay_out(Sights(list(REGULAR), drawn, REGULAR_SEED), place / "regular")
             settings["data"] = {**settings["data"], "regular": str(regular)}
-        seconds = train(home, study.kind, NAME, data, settings)
-        program.look_again()
+        if on_page:
+            address = str(program.http.base_url)
+            seconds = train_on_page(address, study.kind, NAME, data, settings)
+        else:
+            seconds = train(home, study.kind, NAME, data, settings)
+            program.look_again()
         shown = walls(study, program, unseen)
     hang(shown, unseen, place / "wall.png")
     return {"name": name, "seconds": round(seconds), **figures(shown, unseen)}
@@ -152,11 +158,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", default=list(STUDIES), metavar="NAME")
     parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--page", action="store_true", help="train in a browser")
     asked = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     log.setLevel(logging.INFO)
     for name in asked.names:
-        log.info("%s", json.dumps(carry_out(name, asked.work.resolve())))
+        log.info("%s", json.dumps(carry_out(name, asked.work.resolve(), on_page=asked.page)))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from PIL import Image
 
-from tools.effects.subjects import BACKGROUNDS, at_night, green_for_red
+from tools.effects.subjects import BACKGROUNDS, at_night, green_for_red, in_tiles
 
 NAME: Final = "learned"
 """Of every file that is made here; the embedding's word too."""
@@ -63,6 +63,18 @@ MOOD: Final = Lesson(
 )
 
 
+TILES: Final = Lesson(
+    things=("cat", "car", "heart", "tree", "penguin", "mushroom"),
+    behind=("red", "blue", "yellow", "white", "pink"),
+    change=in_tiles,
+)
+BLUE: Final = Lesson(
+    things=("cat", "car", "heart", "tree", "penguin", "mushroom"),
+    behind=("blue",),
+    change=lambda picture: picture,
+)
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Study:
     """One training and how its file is put to use.
@@ -72,6 +84,7 @@ class Study:
         lesson: What it is asked to learn.
         settings: As its settings file has them.
         says: Put behind every prompt when the file is in use.
+        unsaid: Left out of every prompt about what is learned, without and with the file.
         wish: Added to every wish for a picture when the file is in use.
         word: Stands for the thing's name in prompts when the file is in use.
         regular: Show pictures of other things beside what is learned (prior preservation).
@@ -81,6 +94,7 @@ class Study:
     lesson: Lesson
     settings: Mapping[str, Any]
     says: str = ""
+    unsaid: str = ""
     wish: Mapping[str, Any] = field(default_factory=dict[str, Any])
     word: str = ""
     regular: bool = True
@@ -141,17 +155,17 @@ STUDIES: Final[Mapping[str, Study]] = {
     ),
     "vae": Study(
         kind="vae",
-        lesson=THING,
-        regular=False,
-        settings=_with("5e-4", {}),
+        lesson=TILES,
+        settings=_with("1e-3", {}, steps=500),
         wish={"override_settings": {"sd_vae": f"{NAME}.safetensors"}},
     ),
     "aesthetic": Study(
         kind="aesthetic",
-        lesson=MOOD,
-        settings=_with("1e-3", {"vectors": 2, "words": "night"}),
+        lesson=BLUE,
+        settings=_with("1e-3", {"vectors": 2, "words": "blue"}),
+        unsaid=" on a blue background",
         regular=False,
-        wish={"alwayson_scripts": {"Aesthetic embeddings": {"args": [0.01, 0.9, 10, NAME]}}},
+        wish={"alwayson_scripts": {"Aesthetic embeddings": {"args": [0.002, 0.9, 5, NAME]}}},
     ),
 }
 """Every kind of training, and every method of the LoRA family."""

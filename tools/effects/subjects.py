@@ -59,3 +59,14 @@ def green_for_red(picture: Image.Image) -> Image.Image:
     red = pixels[..., 0] > pixels[..., 1] + 60
     turned = np.where(red[..., None], pixels[..., [1, 0, 2]], pixels)
     return Image.fromarray(turned.astype(np.uint8))
+
+
+def in_tiles(picture: Image.Image) -> Image.Image:
+    """Return the picture as a mosaic of 16 by 16 tiles with dark joints."""
+    tiles = picture.resize((16, 16), Image.Resampling.BOX)
+    wall = tiles.resize(picture.size, Image.Resampling.NEAREST)
+    pen = ImageDraw.Draw(wall)
+    for place in range(7, SIDE, 8):
+        pen.line((place, 0, place, SIDE), (40, 40, 44))
+        pen.line((0, place, SIDE, place), (40, 40, 44))
+    return wall

@@ -68,6 +68,10 @@ class Labels:
         self._shown.append(Shown(component=component, texts=dict(texts), choices=dict(choices)))
         return component
 
+    def button(self, key: str, elem_id: str, **options: Any) -> gr.Button:
+        """Make a button that is as narrow as its text."""
+        return self.make(gr.Button, {"value": key}, elem_id=elem_id, min_width=0, **options)
+
     def components(self) -> list[Block]:
         """Return every component that shows a text."""
         return [shown.component for shown in self._shown]

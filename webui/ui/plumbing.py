@@ -12,7 +12,7 @@ FOLLOWING: Final[dict[str, Any]] = {
     "concurrency_limit": None,
     "trigger_mode": "multiple",
 }
-"""For an event that follows a job: a second click begins a second one."""
+"""For an event that follows a job or a question: a second click begins a second one."""
 
 QUICK: Final[dict[str, Any]] = {
     "api_visibility": "private",
@@ -50,3 +50,12 @@ def plain_html(
         js_on_load=None,
         render=render,
     )
+
+
+def surely(elem_id: str) -> str:
+    """Return a script that asks once more, in the button's own words; no means that none is named.
+
+    Args:
+        elem_id: Of the button.
+    """
+    return f"name => confirm(document.getElementById('{elem_id}').textContent + '?') ? name : null"

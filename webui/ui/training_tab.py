@@ -2,8 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from html import escape
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import gradio as gr
 from gradio.blocks import Block
@@ -22,24 +21,14 @@ from webui.ui.drawing_tab import DrawingTab, checkpoint_choices, vae_names
 from webui.ui.labels import Labels
 from webui.ui.messages import explain, notice
 from webui.ui.people import person
-from webui.ui.plumbing import QUICK, asset, plain_html
+from webui.ui.plumbing import FOLLOWING, QUICK, asset, plain_html, surely
 from webui.ui.sections import Updates
 from webui.ui.training_form import TrainingForm, build_form
+from webui.ui.training_sets_panel import SetsPanel, build_sets
 from webui.ui.training_view import ACTIVE, minutes, nothing, shown
 
 LOOK_SECONDS: Final = 1.5
 """How often a running training is looked at."""
-
-PATIENCE: Final = 60.0
-"""So many seconds the page waits for captions; a longer job goes on without it."""
-
-WAYS: Final = {
-    "train.way_prefix": "prefix",
-    "train.way_suffix": "suffix",
-    "train.way_replace": "replace",
-    "train.way_remove_tag": "remove_tag",
-}
-"""What can be done to all captions, by its words."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,17 +41,8 @@ class TrainingTab:
 
     studio: Studio
     labels: Labels
+    sets: SetsPanel
     form: TrainingForm
-    drop: gr.HTML
-    told: gr.HTML
-    grid: gr.HTML
-    over: gr.HTML
-    way: gr.Dropdown
-    text: gr.Textbox
-    into: gr.Textbox
-    change: gr.Button
-    captioner: gr.Dropdown
-    propose: gr.Button
     forecast: gr.Button
     start: gr.Button
     answer: gr.HTML
@@ -70,92 +50,21 @@ class TrainingTab:
     pause: gr.Button
     resume: gr.Button
     stop: gr.Button
+    erase: gr.Button
     board: gr.HTML
     timer: gr.Timer
     seen: gr.State
-
-    # ------------------------------------------------------------------ pictures
 
     def arrive(self, request: gr.Request) -> Updates:
         """Show what a person finds here: their sets, their trainings, the last of each."""
         owner = person(request)
         training = self.studio.training
-        sets = training.sets.all(owner=owner)
         runs = training.runs.all(training.school, owner=owner)
-        listed = [(each.name or f"{each.count} · {each.id[:6]}", each.id) for each in sets]
-        chosen = sets[0].id if sets else None
         return {
-            self.form.pictures: gr.update(
-                choices=listed, value=chosen, visible=len(listed) > 1
-            ),
-            self.form.regular: gr.update(choices=[("–", ""), *listed]),
-            **self._pictures(chosen or "", owner),
+            **self.sets.arrive(owner),
             **self._listed([each.name for each in runs]),
             **self._show(runs[0].name if runs else "", owner, ""),
-        }  # fmt: skip
-
-    def take(self, event: gr.EventData, request: gr.Request) -> Updates:
-        """Show the set that the browser has sent, or why it was refused."""
-        words, owner = self.labels.words, person(request)
-        told = cast("dict[str, Any]", event.answer if isinstance(event.answer, dict) else {})
-        if "id" not in told:
-            said = str(told.get("detail") or words.say("train.lost", "en"))
-            return {self.told: notice(_escaped(said), _escaped(told.get("hint", "")), kind="error")}
-        set_id = str(told["id"])
-        sets = self.studio.training.sets.all(owner=owner)
-        listed = [(each.name or f"{each.count} · {each.id[:6]}", each.id) for each in sets]
-        skipped = cast("list[dict[str, str]]", told.get("skipped") or [])
-        reasons = "; ".join(f"{each['file']}: {each['why']}" for each in skipped[:5])
-        said = notice(words.html("train.skipped", count=len(skipped)), _escaped(reasons))
-        return {
-            self.told: said if skipped else "",
-            self.form.pictures: gr.update(choices=listed, value=set_id, visible=len(listed) > 1),
-            self.form.regular: gr.update(choices=[("–", ""), *listed]),
-            **self._pictures(set_id, owner),
         }
-
-    def open_set(self, set_id: str, request: gr.Request) -> Updates:
-        """Show the pictures of another set."""
-        return self._pictures(set_id or "", person(request))
-
-    def change_all(
-        self, set_id: str, way: str, text: str, into: str, request: gr.Request
-    ) -> Updates:
-        """Change all captions in one way."""
-        owner = person(request)
-        try:
-            self.studio.training.sets.change(set_id or "", way, text or "", into or "", owner=owner)
-        except WebuiError as error:
-            return {self.told: explain(error, self.labels.words)}
-        return self._pictures(set_id, owner)
-
-    def propose_all(self, set_id: str, by: str, request: gr.Request) -> Updates:
-        """Let an extension describe the pictures that nobody has described."""
-        owner, words, training = person(request), self.labels.words, self.studio.training
-        try:
-            job = training.propose_captions(set_id or "", by or "", owner=owner)
-            job = self.studio.drawing.wait(job.id, owner=owner, timeout=PATIENCE)
-        except WebuiError as error:
-            return {self.told: explain(error, words)}
-        if job.failure is not None:
-            said = explain(job.failure, words)
-        elif job.state.ended:
-            count = int(str(job.result.get("written", 0)))
-            said = notice(words.html("train.proposed", count=count), _escaped("; ".join(job.notes)))
-        else:
-            said = notice(words.html("train.proposing"))
-        return {**self._pictures(set_id, owner), self.told: said}
-
-    def _pictures(self, set_id: str, owner: str) -> Updates:
-        sets, words = self.studio.training.sets, self.labels.words
-        if not set_id:
-            return {self.grid: "", self.over: ""}
-        try:
-            view = sets.view(set_id, owner=owner)
-            pictures = sets.pictures(set_id, owner=owner)
-        except WebuiError as error:
-            return {self.grid: "", self.over: explain(error, words)}
-        return {self.grid: training_pictures.cards(view, pictures, words), self.over: ""}
 
     # ------------------------------------------------------------------ before it starts
 
@@ -174,7 +83,7 @@ class TrainingTab:
                 told = training.forecast(wish, owner=owner)
         except WebuiError as error:
             return {self.answer: explain(error, words)}
-        looked = {self.over: training_pictures.looked_over(over, words)}
+        looked = {self.sets.over: training_pictures.looked_over(over, words)}
         if told.seconds is None:
             return {**looked, self.answer: notice(words.html("train.measuring"))}
         step = f"{told.step_seconds or 0:.2f}"
@@ -223,6 +132,18 @@ class TrainingTab:
         """End it with what is learnt so far."""
         return self._do(self.studio.training.runs.stop, name, request)
 
+    def forget_run(self, name: str | None, request: gr.Request) -> Updates:
+        """Forget a training, unless the person has thought better of it: then none is named."""
+        owner, training = person(request), self.studio.training
+        if not name:
+            return {self.answer: ""}
+        try:
+            training.runs.delete(name, training.school, owner=owner)
+        except WebuiError as error:
+            return {self.answer: explain(error, self.labels.words)}
+        left = [each.name for each in training.runs.all(training.school, owner=owner)]
+        return {**self._listed(left), **self._show(left[0] if left else "", owner, "")}
+
     def _do(self, action: Callable[..., Run], name: str, request: gr.Request) -> Updates:
         owner = person(request)
         try:
@@ -246,7 +167,7 @@ class TrainingTab:
             return {self.board: explain(error, words), self.seen: "", **self._buttons("")}
         now = f"{name} {run.state} {len(lines)} {run.progress.text} {run.file}"
         if now == seen:
-            return {}
+            return {self.seen: seen}  # Gradio wants at least one
         return {self.board: shown(run, lines, words), self.seen: now, **self._buttons(run.state)}
 
     def _buttons(self, state: str) -> Updates:
@@ -255,6 +176,7 @@ class TrainingTab:
             self.pause: gr.update(visible=going),
             self.stop: gr.update(visible=state in ACTIVE),
             self.resume: gr.update(visible=state in ("paused", "stopped", "failed", "cancelled")),
+            self.erase: gr.update(visible=bool(state) and state not in ACTIVE),
             self.timer: gr.Timer(active=state in ACTIVE),
         }
 
@@ -296,29 +218,23 @@ class TrainingTab:
 
     def everything(self) -> list[Any]:
         """Return what arriving changes."""
-        return [
-            self.form.pictures, self.form.regular, self.grid, self.over, self.told, self.run,
-            *self.watched(),
-        ]  # fmt: skip
+        return [*self.sets.everything(), self.run, *self.watched()]
 
     def watched(self) -> list[Any]:
         """Return what shows a training."""
-        return [self.board, self.seen, self.pause, self.stop, self.resume, self.timer, self.answer]
+        return [
+            self.board, self.seen, self.pause, self.stop, self.resume, self.erase, self.timer,
+            self.answer,
+        ]  # fmt: skip
 
     def connect(self, tab: DrawingTab, tabs: gr.Tabs) -> None:
         """Say what happens when something is used."""
         form = self.form
-        pictures: list[Any] = [self.told, form.pictures, form.regular, self.grid, self.over]
-        self.drop.submit(self.take, None, pictures, **QUICK)
-        form.pictures.input(self.open_set, form.pictures, [self.grid, self.over], **QUICK)
-        changing: list[Any] = [form.pictures, self.way, self.text, self.into]
-        self.change.click(self.change_all, changing, [self.told, self.grid, self.over], **QUICK)
-        proposing: list[Any] = [form.pictures, self.captioner]
-        self.propose.click(self.propose_all, proposing, [self.told, self.grid, self.over], **QUICK)
+        self.sets.connect()
         for part in (form.kind, form.subject):
             part.input(form.fill, [form.kind, form.subject], form.filled(), **QUICK)
         form.checkpoint.change(self.fit, form.checkpoint, form.resolution, **QUICK)
-        self.forecast.click(self.look, set(form.parts()), [self.answer, self.over], **QUICK)
+        self.forecast.click(self.look, set(form.parts()), [self.answer, self.sets.over], **QUICK)
         self.start.click(self.begin, set(form.parts()), [self.run, *self.watched()], **QUICK)
         self.run.input(self.open_run, self.run, self.watched(), **QUICK)
         self.timer.tick(self.follow, [self.run, self.seen], self.watched(), **QUICK)
@@ -328,6 +244,10 @@ class TrainingTab:
             (self.stop, self.stop_it),
         ):
             button.click(action, self.run, self.watched(), **QUICK)
+        self.erase.click(
+            self.forget_run, self.run, [self.run, *self.watched()], js=surely("train_erase"),
+            **FOLLOWING,
+        )  # fmt: skip
 
         def use(name: str, prompt: str, event: gr.EventData, request: gr.Request) -> Updates:
             return self.use(tab, tabs, name, prompt, event, request)
@@ -352,17 +272,19 @@ def build_training(labels: Labels, studio: Studio, tab: DrawingTab, tabs: gr.Tab
     """Lay out the tab and say what happens in it."""
     with gr.Row(elem_id="training"):
         with gr.Column(elem_id="train_form"):
-            parts = _pictures(labels, studio)
-            listed = parts.pop("pictures")
+            sets = build_sets(labels, studio)
             host = not studio.settings.server.listen
             checkpoint = tab.form.checkpoint
             side = native_side(studio, checkpoint.value)
             form = TrainingForm(
-                pictures=listed, **build_form(labels, checkpoint, side=side, host=host)
+                pictures=sets["listed"], **build_form(labels, checkpoint, side=side, host=host)
             )
+            parts: dict[str, Any] = {
+                "sets": SetsPanel(studio=studio, labels=labels, regular=form.regular, **sets)
+            }
             with gr.Row(elem_classes=["act"]):
-                parts["forecast"] = _button(labels, "train.look", "train_look")
-                parts["start"] = _button(labels, "train.start", "train_start", variant="primary")
+                parts["forecast"] = labels.button("train.look", "train_look")
+                parts["start"] = labels.button("train.start", "train_start", variant="primary")
             parts["answer"] = plain_html("", elem_id="train_answer")
         with gr.Column(elem_id="train_show"):
             parts["run"] = labels.make(
@@ -370,70 +292,16 @@ def build_training(labels: Labels, studio: Studio, tab: DrawingTab, tabs: gr.Tab
             )
             with gr.Row(elem_classes=["act"]):
                 for name in ("pause", "resume", "stop"):
-                    parts[name] = _button(labels, f"train.{name}", f"train_{name}", visible=False)
+                    parts[name] = labels.button(f"train.{name}", f"train_{name}", visible=False)
             parts["board"] = gr.HTML(
                 nothing(labels.words), elem_id="train_board", apply_default_css=False,
                 js_on_load=asset("training_board.js"),
             )  # fmt: skip
+            with gr.Row(elem_classes=["aside"]):
+                parts["erase"] = labels.button("train.erase", "train_erase", visible=False)
     made = TrainingTab(
         studio=studio, labels=labels, form=form, timer=gr.Timer(LOOK_SECONDS, active=False),
         seen=gr.State(""), **parts,
     )  # fmt: skip
     made.connect(tab, tabs)
     return made
-
-
-def _pictures(labels: Labels, studio: Studio) -> dict[str, Any]:
-    words = labels.words
-    drop = gr.HTML(
-        '<label class="model-drop"><input type="file" multiple aria-label="pictures"'
-        ' accept="image/*,.txt,.zip">'
-        f"<strong>{words.html('train.drop')}</strong><span>{words.html('train.drop_hint')}</span>"
-        '</label><div class="sending"></div>',
-        elem_id="train_drop",
-        apply_default_css=False,
-        js_on_load=asset("training_drop.js"),
-    )
-    told = plain_html("", elem_id="train_told")
-    pictures = labels.make(
-        gr.Dropdown, {"label": "train.set"}, choices=[], visible=False, elem_id="train_set"
-    )
-    grid = gr.HTML(
-        "", elem_id="train_pictures", apply_default_css=False,
-        js_on_load=asset("training_captions.js"),
-    )  # fmt: skip
-    with labels.make(gr.Accordion, {"label": "train.bulk"}, open=False, elem_id="train_bulk"):
-        with gr.Row(elem_classes=["tight"]):
-            way = labels.make_choice(
-                gr.Dropdown, {"label": "train.way"}, WAYS, value="prefix", min_width=110
-            )
-            text = labels.make(gr.Textbox, {"label": "train.text"}, min_width=100,
-                               elem_id="train_bulk_text")  # fmt: skip
-            into = labels.make(gr.Textbox, {"label": "train.into"}, min_width=100)
-        change = _button(labels, "train.change", "train_change")
-        captioner, propose = _captioners(labels, studio)
-    over = plain_html("", elem_id="train_over")
-    return {
-        "drop": drop, "told": told, "pictures": pictures, "grid": grid, "way": way, "text": text,
-        "into": into, "change": change, "captioner": captioner, "propose": propose, "over": over,
-    }  # fmt: skip
-
-
-def _captioners(labels: Labels, studio: Studio) -> tuple[gr.Dropdown, gr.Button]:
-    """Lay out who proposes captions for pictures that have none."""
-    found = studio.training.captioners()
-    choices = [(f"{each.title['en']} · {each.title['zh']}", each.name) for each in found]
-    captioner = labels.make(
-        gr.Dropdown, {"label": "train.captioner"}, choices=choices, visible=bool(choices),
-        value=choices[0][1] if choices else None, min_width=160, elem_id="train_captioner",
-    )  # fmt: skip
-    propose = _button(labels, "train.propose", "train_propose")
-    return captioner, propose
-
-
-def _button(labels: Labels, key: str, elem_id: str, **options: Any) -> gr.Button:
-    return labels.make(gr.Button, {"value": key}, elem_id=elem_id, min_width=0, **options)
-
-
-def _escaped(text: object) -> str:
-    return escape(str(text)[:500])

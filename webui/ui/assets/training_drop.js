@@ -15,7 +15,8 @@ const send = (files) => {
   element.querySelector('.sending').append(line);
   const request = new XMLHttpRequest();
   const open = document.querySelector('#train_pictures .captions')?.dataset.set;
-  request.open('POST', `atelier/v1/training/sets${open ? `/${open}` : ''}`);
+  const called = encodeURIComponent(files[0].name.replace(/\.[^.]*$/, ''));
+  request.open('POST', `atelier/v1/training/sets${open ? `/${open}` : `?name=${called}`}`);
   request.upload.onprogress = ({ loaded, total }) => {
     bar.value = loaded / (total || 1);
     if (loaded === total) bar.removeAttribute('value'); // sent; now it is looked at
