@@ -86,7 +86,7 @@ def _fill(page: Page, kind: str, name: str, settings: Mapping[str, Any]) -> None
     page.locator("#train_expert > button").click()
     if more["data"].pop("regular", None):
         page.locator("#train_regular input").click()
-        page.get_by_role("option").nth(1).click()
+        page.get_by_role("option").last.click()  # the older one
     page.locator("#train_more .cm-content").fill(json.dumps(more))
     for field, value in typed.items():
         into = page.locator(f"#{field} :is(textarea, input)").first

@@ -98,8 +98,8 @@ def _carry_out(
             f"{plan.batch_size} pictures of {plan.data.resolution} pixels do not fit in memory"
         )
         hint = (
-            "Use a smaller batch or resolution, or correction.save_memory; the training goes on"
-            " from its last saved state."
+            "Use a smaller batch or resolution, correction.save_memory or correction.offload; the"
+            " training goes on from its last saved state."
         )
         raise OutOfMemoryError(message, hint=hint, value=plan.data.resolution) from error
 

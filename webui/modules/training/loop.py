@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from webui.modules.errors import NumericsError
+from webui.modules.networks.offload import remembering
 from webui.modules.training.buckets import Order, Turn
 from webui.modules.training.chance import layers_by_chance
 from webui.modules.training.company import ALONE, Company
@@ -86,7 +87,8 @@ def train_step(
     """
     group = order.turns(step)
     turns, total, waited = company.share(group), 0.0, 0.0
-    with layers_by_chance(plan.seed, step):
+    apart = plan.correction.offload
+    with layers_by_chance(plan.seed, step), remembering(apart=apart):
         for first in range(0, len(turns), plan.batch_size):
             together = turns[first : first + plan.batch_size]
 

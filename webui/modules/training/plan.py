@@ -120,6 +120,8 @@ class CorrectionPlan:
         accumulate: So many batches are compared before one correction.
         average: Decay of the running average that is saved instead of the last weights; 0 for none.
         save_memory: Compute parts of the network twice instead of remembering them.
+        offload: Let networks at rest, and what is remembered for the backward pass, lie in main
+            memory; for graphics cards with little of their own.
     """
 
     optimiser: str = "AdamW"
@@ -133,6 +135,7 @@ class CorrectionPlan:
     accumulate: int = 1
     average: float = 0.0
     save_memory: bool = False
+    offload: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

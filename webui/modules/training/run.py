@@ -7,6 +7,7 @@ from typing import Any
 from webui.modules.device import Device
 from webui.modules.networks.checkpoint import Checkpoint, load_vae
 from webui.modules.networks.lean import make_lean, save_memory
+from webui.modules.networks.offload import rest
 from webui.modules.networks.predict import TextPredictor
 from webui.modules.training import export
 from webui.modules.training.buckets import Size, size_for
@@ -29,6 +30,7 @@ from webui.modules.training.plan import (
 from webui.modules.training.rates import last_step
 from webui.modules.training.sitting import Desk, Sitting, Watched
 from webui.modules.training.texts import Texts
+from webui.modules.types import ModelKind
 
 
 def train(plan: TrainingPlan, device: Device, desk: Desk) -> Mapping[str, Any]:
@@ -78,9 +80,14 @@ def _train(plan: TrainingPlan, device: Device, desk: Desk, company: Company) -> 
     company.led(lambda: keep_latents(plan.run, pairs, encoder, told, mirrored=plan.data.flip))
     cache = LatentCache(plan.run)
 
+    if plan.correction.offload and plan.kind is not ModelKind.VAE:
+        rest(base.vae, own)  # until a sample picture is drawn
+
     # 4. What is corrected, worn by the painter while it learns.
     learned = learned_of(plan, base)
     with learned.worn() as words:
+        if plan.correction.offload and not learned.changes_text:
+            rest(base.text, own)
         watched = Watched(checkpoint=base, words=words, device=own, step=0)
         texts = Texts(
             TextPredictor(base, device), plan.clip_skip, words, changing=learned.changes_text
