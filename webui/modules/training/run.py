@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 from webui.modules.device import Device
 from webui.modules.networks.checkpoint import Checkpoint, load_vae
@@ -80,8 +80,11 @@ def _train(plan: TrainingPlan, device: Device, desk: Desk, company: Company) -> 
     company.led(lambda: keep_latents(plan.run, pairs, encoder, told, mirrored=plan.data.flip))
     cache = LatentCache(plan.run)
 
-    if plan.correction.offload and plan.kind is not ModelKind.VAE:
-        rest(base.vae, own)  # until a sample picture is drawn
+    if plan.kind is not ModelKind.VAE:
+        if plan.watch.sample is None:
+            cast("Any", base.vae).to("meta")  # nobody needs it any more: its memory is free
+        elif plan.correction.offload:
+            rest(base.vae, own)  # until a sample picture is drawn
 
     # 4. What is corrected, worn by the painter while it learns.
     learned = learned_of(plan, base)
