@@ -7,10 +7,12 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import cast
 
 import torch
-from diffusers.hooks.group_offloading import apply_group_offloading
 from torch import nn
 
 from webui.modules.device import Device
+
+MAIN = torch.device("cpu")
+"""Main memory."""
 
 
 def rest(network: nn.Module, device: Device) -> None:
@@ -22,8 +24,18 @@ def rest(network: nn.Module, device: Device) -> None:
         network: It stays usable as before, only slower.
         device: Where it computes.
     """
-    main = torch.device("cpu")
-    apply_group_offloading(network, device.torch, main, offload_type="leaf_level")
+
+    def come(layer: nn.Module, _given: object) -> None:
+        layer.to(device.torch)
+
+    def go(layer: nn.Module, _given: object, _found: object) -> None:
+        layer.to(MAIN)
+
+    for layer in network.modules():
+        if next(layer.parameters(recurse=False), None) is not None:
+            layer.to(MAIN)
+            layer.register_forward_pre_hook(come)
+            layer.register_forward_hook(go)
 
 
 def remembering(*, apart: bool) -> AbstractContextManager[object]:
