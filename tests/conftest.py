@@ -131,6 +131,25 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.browser)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_fixture_setup() -> None:
+    """Let whatever a test builds be built on one thread."""
+    one_thread()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_call() -> None:
+    """Let every test run on one thread."""
+    one_thread()
+
+
+def one_thread() -> None:
+    """Take back what an engine has chosen: two threads on a busy machine add in any order."""
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        torch.set_num_threads(1)
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip what needs a device that is not here, saying so."""
     if item.get_closest_marker("gpu"):
