@@ -9,6 +9,8 @@ from typing import Any, Final
 
 from playwright.sync_api import Page, expect, sync_playwright
 
+from webui.ui.messages import load_words
+
 FORM: Final = {
     "train_steps": ("steps", None),
     "train_batch_size": ("batch_size", None),
@@ -76,7 +78,8 @@ def _bring(page: Page, folder: Path) -> None:
 
 def _fill(page: Page, kind: str, name: str, settings: Mapping[str, Any]) -> None:
     page.locator(f"#train_kind input[value={kind}]").check()
-    page.wait_for_timeout(2000)  # the preset's values come
+    about = load_words().say(f"train.about_{kind}", "en")
+    expect(page.locator("#train_about .corrected")).to_contain_text(about)  # the preset has come
     more = json.loads(json.dumps(settings))
     typed = {"train_name": name}
     for field, (first, second) in FORM.items():

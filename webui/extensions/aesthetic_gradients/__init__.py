@@ -40,69 +40,73 @@ POOLED: Final = "text-pooled"
 """The space of the text encoder itself, which needs no projection."""
 
 
+SETTINGS: Final = (
+    Setting(
+        name="learning_rate",
+        value=0.0001,
+        label={"en": "Learning rate", "zh": "学习率"},
+        key="Aesthetic LR",
+        bounds=(0, 1, 0),
+    ),
+    Setting(
+        name="weight",
+        value=0.9,
+        label={"en": "Weight", "zh": "权重"},
+        key="Aesthetic weight",
+        bounds=(0, 1, 0.01),
+    ),
+    Setting(
+        name="steps",
+        value=5,
+        label={"en": "Training steps", "zh": "训练步数"},
+        key="Aesthetic steps",
+        bounds=(0, 50, 1),
+    ),
+    Setting(
+        name=EMBEDDING,
+        value="None",
+        label={"en": "Aesthetic embedding", "zh": "美学嵌入"},
+        key="Aesthetic embedding",
+        kind=ModelKind.AESTHETIC,
+    ),
+    Setting(
+        name="slerp",
+        value=False,
+        label={"en": "Mix along the arc (slerp)", "zh": "沿弧线混合（slerp）"},
+        key="Aesthetic slerp",
+    ),
+    Setting(
+        name="text",
+        value="",
+        label={"en": "Text to mix into the embedding", "zh": "混入嵌入的文字"},
+        key="Aesthetic text",
+    ),
+    Setting(
+        name="text_negative",
+        value=False,
+        label={"en": "Away from that text", "zh": "远离该文字"},
+        key="Aesthetic text negative",
+    ),
+    Setting(
+        name="slerp_angle",
+        value=0.1,
+        label={"en": "Share of that text", "zh": "该文字的比例"},
+        key="Aesthetic slerp angle",
+        bounds=(0, 1, 0.01),
+    ),
+)
+"""What people can set: A1111's extension's settings, with its defaults and names."""
+
+
 def section() -> Section:
-    """Say what people can set: A1111's extension's settings, with its defaults and names."""
+    """Say what people can set, and in which order A1111's scripts give it."""
     return Section(
         title={"en": "Aesthetic gradients", "zh": "美学梯度"},
         note={
             "en": "Draws the prompt towards the mood of the pictures the embedding was made of.",
             "zh": "让提示词靠近制作该嵌入所用图片的气质。",
         },
-        settings=(
-            Setting(
-                name="learning_rate",
-                value=0.0001,
-                label={"en": "Learning rate", "zh": "学习率"},
-                key="Aesthetic LR",
-                bounds=(0, 1, 0),
-            ),
-            Setting(
-                name="weight",
-                value=0.9,
-                label={"en": "Weight", "zh": "权重"},
-                key="Aesthetic weight",
-                bounds=(0, 1, 0.01),
-            ),
-            Setting(
-                name="steps",
-                value=5,
-                label={"en": "Training steps", "zh": "训练步数"},
-                key="Aesthetic steps",
-                bounds=(0, 50, 1),
-            ),
-            Setting(
-                name=EMBEDDING,
-                value="None",
-                label={"en": "Aesthetic embedding", "zh": "美学嵌入"},
-                key="Aesthetic embedding",
-                kind=ModelKind.AESTHETIC,
-            ),
-            Setting(
-                name="slerp",
-                value=False,
-                label={"en": "Mix along the arc (slerp)", "zh": "沿弧线混合（slerp）"},
-                key="Aesthetic slerp",
-            ),
-            Setting(
-                name="text",
-                value="",
-                label={"en": "Text to mix into the embedding", "zh": "混入嵌入的文字"},
-                key="Aesthetic text",
-            ),
-            Setting(
-                name="text_negative",
-                value=False,
-                label={"en": "Away from that text", "zh": "远离该文字"},
-                key="Aesthetic text negative",
-            ),
-            Setting(
-                name="slerp_angle",
-                value=0.1,
-                label={"en": "Share of that text", "zh": "该文字的比例"},
-                key="Aesthetic slerp angle",
-                bounds=(0, 1, 0.01),
-            ),
-        ),
+        settings=SETTINGS,
         switch=EMBEDDING,
         script="Aesthetic embeddings",
         arguments=(

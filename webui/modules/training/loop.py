@@ -87,8 +87,7 @@ def train_step(
     """
     group = order.turns(step)
     turns, total, waited = company.share(group), 0.0, 0.0
-    apart = plan.correction.offload
-    with layers_by_chance(plan.seed, step), remembering(apart=apart):
+    with layers_by_chance(plan.seed, step), remembering(apart=plan.correction.offload):
         for first in range(0, len(turns), plan.batch_size):
             together = turns[first : first + plan.batch_size]
 

@@ -80,11 +80,7 @@ def _train(plan: TrainingPlan, device: Device, desk: Desk, company: Company) -> 
     company.led(lambda: keep_latents(plan.run, pairs, encoder, told, mirrored=plan.data.flip))
     cache = LatentCache(plan.run)
 
-    if plan.kind is not ModelKind.VAE:
-        if plan.watch.sample is None:
-            cast("Any", base.vae).to("meta")  # nobody needs it any more: its memory is free
-        elif plan.correction.offload:
-            rest(base.vae, own)  # until a sample picture is drawn
+    _let_go(plan, base, own)
 
     # 4. What is corrected, worn by the painter while it learns.
     learned = learned_of(plan, base)
@@ -127,6 +123,16 @@ def _painter(plan: TrainingPlan, device: Device) -> Checkpoint:
     if plan.correction.save_memory:
         save_memory(base.unet)
     return base
+
+
+def _let_go(plan: TrainingPlan, base: Checkpoint, device: Device) -> None:
+    """Free the memory of an autoencoder that only sample pictures still need, or nobody."""
+    if plan.kind is ModelKind.VAE:
+        return
+    if plan.watch.sample is None:
+        cast("Any", base.vae).to("meta")
+    elif plan.correction.offload:
+        rest(base.vae, device)
 
 
 def _size(example: Example, plan: TrainingPlan) -> Size:
