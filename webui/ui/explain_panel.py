@@ -104,14 +104,7 @@ def build_explain(labels: Labels, studio: Studio, models: ModelsTab) -> ExplainP
                 visible=False,
                 elem_id="explain_text",
             )
-            button = labels.make(
-                gr.Button,
-                {"value": "explain.explain"},
-                visible=False,
-                elem_id="model_explain",
-                size="sm",
-                min_width=0,
-            )
+            button = labels.button("explain.explain", "model_explain", visible=False, size="sm")
         shown = plain_html("", elem_id="explained")
     panel = ExplainPanel(studio=studio, labels=labels, button=button, text=text, shown=shown)
     given: Any = [models.chosen, models.checkpoint, text]

@@ -331,6 +331,4 @@ def _list(labels: Labels) -> dict[str, Any]:
 
 
 def _button(labels: Labels, key: str, elem_id: str) -> gr.Button:
-    return labels.make(
-        gr.Button, {"value": key}, visible=False, elem_id=elem_id, min_width=0, size="sm"
-    )
+    return labels.button(key, elem_id, visible=False, size="sm")

@@ -111,10 +111,7 @@ def build_png_info(
             )
             with gr.Row(elem_id="pnginfo_sends"):
                 send, to_img2img, to_inpaint = (
-                    labels.make(
-                        gr.Button, {"value": key}, visible=False, elem_id=elem_id, min_width=0
-                    )
-                    for key, elem_id in SENDS.items()
+                    labels.button(key, elem_id, visible=False) for key, elem_id in SENDS.items()
                 )
             replay = build_replay(labels, studio)
             items = plain_html("", elem_id="pnginfo_items")

@@ -88,9 +88,7 @@ class ReplayPanel:
 
 def build_replay(labels: Labels, studio: Studio) -> ReplayPanel:
     """Lay out the button and the place below it."""
-    button = labels.make(
-        gr.Button, {"value": "replay.button"}, visible=False, elem_id="pnginfo_replay", min_width=0
-    )
+    button = labels.button("replay.button", "pnginfo_replay", visible=False)
     shown = plain_html("", elem_id="pnginfo_receipt")
     return ReplayPanel(studio=studio, labels=labels, button=button, shown=shown)
 

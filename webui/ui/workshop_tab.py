@@ -172,14 +172,10 @@ def build_workshop(labels: Labels, studio: Studio, tab: gr.Tab) -> WorkshopTab:
             progress = plain_html("", elem_id="workshop_progress")
             said = plain_html("", elem_id="workshop_said")
             with gr.Row(elem_id="workshop_uses"):
-                use = labels.make(
-                    gr.Button, {"value": "workshop.use"}, visible=False, variant="primary",
-                    elem_id="workshop_use", min_width=0,
-                )  # fmt: skip
-                stop = labels.make(
-                    gr.Button, {"value": "workshop.stop"}, visible=False,
-                    elem_id="workshop_stop", min_width=0,
-                )  # fmt: skip
+                use = labels.button(
+                    "workshop.use", "workshop_use", visible=False, variant="primary"
+                )
+                stop = labels.button("workshop.stop", "workshop_stop", visible=False)
     workshop = WorkshopTab(
         studio=studio, labels=labels, merge=merge, lora=lora, convert=convert, progress=progress,
         said=said, stop=stop, use=use, chosen=gr.State({}),
