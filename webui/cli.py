@@ -288,7 +288,12 @@ COMMON: Final[tuple[Flag, ...]] = (
     ("--no-half", "device.precision", "the same as --precision exact", _constant("exact")),
     ("--attention", "device.attention", "auto, sdpa, chunked or xformers", _NAME),
     ("--xformers", "device.attention", "the same as --attention", _constant("xformers")),
-    ("--threads", "device.threads", "for computing; one for each core by default", _NUMBER),
+    (
+        "--threads",
+        "device.threads",
+        "by default one for each core, one for small networks",
+        _NUMBER,
+    ),
     ("--no-hashing", "hashing", "do not compute SHA-256 of models", _constant(value=False)),
 )
 """What every command takes."""

@@ -131,7 +131,7 @@ class Server:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DeviceSettings:
-    """What to compute on; 0 threads means one for each physical core."""
+    """What to compute on; 0 threads: one for each physical core, one for small networks."""
 
     device: str = "auto"
     precision: Literal["auto", "exact", "bf16", "fp16"] = "auto"

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 import torch
+from torch import nn
 
 from webui.modules.errors import DeviceUnavailableError
 
@@ -16,6 +17,10 @@ Attention = Literal["auto", "sdpa", "chunked", "xformers"]
 
 PRECISIONS: Final = ("auto", "exact", "bf16", "fp16")
 ATTENTIONS: Final = ("auto", "sdpa", "chunked", "xformers")
+
+SMALL: Final = 50_000_000
+"""A network of fewer weights computes on one thread: in each of its many little steps several would
+wait for each other longer than they compute."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -30,6 +35,8 @@ class Device:
         channels_last: Keep pictures with channels innermost, which convolutions like.
         attention: How attention is computed.
         notes: Why, in sentences for the person.
+        threads: For computing on the CPU; 0 leaves torch's own number.
+        fewer_for_small: Let a small network compute on one thread.
     """
 
     name: str
@@ -39,6 +46,8 @@ class Device:
     channels_last: bool
     attention: Literal["sdpa", "chunked", "xformers"]
     notes: tuple[str, ...] = ()
+    threads: int = 0
+    fewer_for_small: bool = False
 
     @property
     def torch(self) -> torch.device:
@@ -50,12 +59,21 @@ class Device:
         """Whether everything runs in 32 bits, as A1111's reference pictures do."""
         return self.unet == torch.float32
 
+    def gather_threads(self, network: nn.Module) -> None:
+        """Let as many threads compute as this network is worth."""
+        if self.threads:
+            weights = sum(part.numel() for part in network.parameters())
+            alone = self.fewer_for_small and weights < SMALL
+            torch.set_num_threads(1 if alone else self.threads)
+
 
 def choose(
     device: str = "auto",
     precision: str = "auto",
     attention: str = "auto",
-    threads: int | None = None,
+    threads: int = 0,
+    *,
+    fewer_for_small: bool = False,
 ) -> Device:
     """Return the device for this machine and these wishes.
 
@@ -63,7 +81,8 @@ def choose(
         device: "auto", "cpu", "cuda", "cuda:1" ..., "mps".
         precision: "auto", "exact" (32 bits and A1111's arithmetic), "bf16" or "fp16".
         attention: "auto", "sdpa", "chunked" or "xformers".
-        threads: Threads for the CPU; None leaves torch's own number.
+        threads: Threads for the CPU; 0 leaves torch's own number.
+        fewer_for_small: Let a small network compute on one thread.
 
     Raises:
         DeviceUnavailableError: If a wish cannot be met on this machine.
@@ -82,6 +101,8 @@ def choose(
         channels_last=dtype != torch.float32,
         attention=kind,
         notes=tuple(note for note in (reason, why) if note),
+        threads=threads,
+        fewer_for_small=fewer_for_small,
     )
 
 

@@ -2,8 +2,9 @@
 
 import pytest
 import torch
+from torch import nn
 
-from webui.modules.device import bf16_is_fast, choose
+from webui.modules.device import SMALL, bf16_is_fast, choose
 from webui.modules.errors import DeviceUnavailableError
 
 INTEL = "vendor_id : GenuineIntel\nflags : avx512f avx512_bf16"
@@ -68,3 +69,17 @@ def test_xformers_on_a_cpu_gives_way_and_says_why() -> None:
 
     assert device.attention == "sdpa"
     assert any("xformers" in note for note in device.notes)
+
+
+@pytest.mark.parametrize(
+    ("weights", "by_size", "expected"), [(SMALL - 1, True, 1), (SMALL, True, 2), (9, False, 2)]
+)
+def test_a_small_network_computes_on_one_thread_unless_somebody_asked_for_more(
+    weights: int, by_size: bool, expected: int
+) -> None:
+    with torch.device("meta"):
+        network = nn.Linear(weights, 1, bias=False)
+
+    choose("cpu", threads=2, fewer_for_small=by_size).gather_threads(network)
+
+    assert torch.get_num_threads() == expected

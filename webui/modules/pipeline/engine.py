@@ -108,6 +108,7 @@ class Engine:
     def _lay_out(self, record: ModelRecord, vae: ModelRecord | None) -> Studio:
         """Return what a plan draws with; another checkpoint is laid aside if both do not fit."""
         checkpoint = self._load(record)
+        self._device.gather_threads(checkpoint.unet)
         laid = self._dressing.put_on(checkpoint)
         return Studio(
             checkpoint=checkpoint,
