@@ -18,6 +18,9 @@ from webui.modules.types import StopDrawing
 
 Item = TypeVar("Item")
 
+SENT_AT_ONCE: Final = 2**22
+"""Small gradients are sent in parcels of about so many numbers: each sending costs a wait."""
+
 
 @dataclass(frozen=True, slots=True)
 class Company:
@@ -39,10 +42,17 @@ class Company:
         """Give every process the sum of all gradients; what none has touched has none."""
         if self.size == 1:
             return
+        gradients: list[Tensor] = []
+        waiting = 0
         for parameter in parameters:
             if parameter.grad is None:
                 parameter.grad = torch.zeros_like(parameter)
-            distributed.all_reduce(parameter.grad)  # pyright: ignore[reportUnknownMemberType] - untyped
+            gradients.append(parameter.grad)
+            waiting += parameter.numel()
+            if waiting >= SENT_AT_ONCE:
+                _add_up(gradients)
+                gradients, waiting = [], 0
+        _add_up(gradients)
 
     def total(self, number: float) -> float:
         """Return the sum of a number over all processes."""
@@ -71,6 +81,18 @@ class Company:
                 raise StopDrawing
         if problem is not None:
             raise problem
+
+
+def _add_up(gradients: Sequence[Tensor]) -> None:
+    """Put the sum over all processes in the place of each gradient."""
+    if not gradients:
+        return
+    parcel = torch.cat([each.flatten() for each in gradients])
+    distributed.all_reduce(parcel)  # pyright: ignore[reportUnknownMemberType] - untyped
+    first = 0
+    for gradient in gradients:
+        gradient.copy_(parcel[first : first + gradient.numel()].view_as(gradient))
+        first += gradient.numel()
 
 
 ALONE: Final = Company()

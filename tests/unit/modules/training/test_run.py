@@ -129,7 +129,7 @@ def test_training_on_a_few_pictures_lowers_the_error_on_fixed_noise(
 ) -> None:
     beside = Beside()
     plan = plan_of(
-        tmp_path, kind, steps=40, watch=WatchPlan(save_every=0, measure_every=40),
+        tmp_path, kind, steps=120, watch=WatchPlan(save_every=0, measure_every=120),
         correction=CorrectionPlan(rate="5e-3" if kind == "lora" else "5e-4"),
     )  # fmt: skip
 
