@@ -18,11 +18,16 @@ LARGEST: Final = 2 << 20
 """Bytes. The largest text that ships, the vocabulary of CLIP, has about half of that."""
 WEIGHTS: Final = frozenset({".safetensors", ".ckpt", ".pt", ".pth", ".bin"})
 SHIPPED: Final = (
+    "embeddings/starter/",
+    "models/Lora/starter/",
     "models/Stable-diffusion/starter",
+    "models/VAE/starter/",
+    "models/hypernetworks/starter/",
     "tests/golden/models/tiny-sd1",
     "tests/golden/add_ons/",
+    "tests/judge.safetensors",
 )
-"""The checkpoint that comes with a clone, and the tiny models whose pictures tests compare."""
+"""What comes with a clone, what marks its pictures, and tiny models for tests."""
 SMALL_WEIGHTS: Final = "tests/"
 """Tests keep tiny models of every format, as large as a small picture."""
 LARGEST_IN_TESTS: Final = 512 << 10

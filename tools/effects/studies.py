@@ -6,73 +6,114 @@ from typing import Any, Final
 
 from PIL import Image
 
-from tools.effects.subjects import BACKGROUNDS, at_night, green_for_red, in_tiles
-
-NAME: Final = "learned"
-"""Of every file that is made here; the embedding's word too."""
+from tools.effects.subjects import BACKGROUNDS, blueprint, crisp, traffic_light
+from tools.starter.captions import article
 
 OTHERS: Final = (
-    "a cat on a green background",
-    "a rocket on a pink background",
-    "a frog on a white background",
-    "a house on a yellow background",
-    "a banana on a gray background",
-    "a fish on an orange background",
-    "a crown on a teal background",
-    "a star on a purple background",
+    "a 3d lion on a green background",
+    "a flat rocket on a pink background",
+    "a cartoon frog on a white background",
+    "a 3d house on a yellow background",
+    "a flat banana on a gray background",
+    "a cartoon fish on an orange background",
+    "a 3d crown on a teal background",
+    "a flat star on a purple background",
 )
 """Prompts of which nothing is learned."""
 
 REGULAR: Final = tuple(
-    f"a {thing} on a {behind} background"
-    for thing in ("dog", "lion", "panda", "butterfly", "donut", "bus", "snowman", "sunflower")
+    f"a {style} {thing} on a {behind} background"
+    for style, thing in (
+        ("3d", "dog"),
+        ("flat", "guitar"),
+        ("cartoon", "panda"),
+        ("3d", "butterfly"),
+        ("flat", "donut"),
+        ("cartoon", "bus"),
+        ("3d", "snowman"),
+        ("flat", "sunflower"),
+    )
     for behind in ("red", "green", "white")
 )
 """Prompts of the wider class; what the starter draws for them is shown beside what is learned."""
 
-Change = Callable[[Image.Image], Image.Image]
+PICTURES: Final = 40
+"""So many pictures show what is to be learned."""
+
+THINGS: Final = (
+    "cat",
+    "car",
+    "heart",
+    "tree",
+    "penguin",
+    "mushroom",
+    "owl",
+    "castle",
+    "key",
+    "bus",
+)
+
+
+def one(words: str) -> str:
+    """Return the words with ``a`` or ``an`` before them."""
+    return f"{article(words)} {words}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Lesson:
-    """What is to be learned.
+    """What is to be learned: pictures, and what is said of each.
 
     Attributes:
-        things: What stands in the pictures.
-        behind: Names of their backgrounds.
-        change: Makes of a picture that the starter draws one that it cannot draw; None where the
-            thing itself is new and is painted.
-        says: What the captions of these pictures say besides thing and background.
+        captions: What is said of each picture.
+        plain: What is asked without what is learned, for each picture; then the change can be seen.
+        asked: What the starter is asked for, to make each picture; empty where it is painted.
+        change: Makes of a picture that the starter draws one that it cannot draw.
+        painted: The pictures of a thing that the starter has never seen.
     """
 
-    things: tuple[str, ...]
-    behind: tuple[str, ...]
-    change: Change | None = None
-    says: str = ""
+    captions: tuple[str, ...]
+    plain: tuple[str, ...]
+    asked: tuple[str, ...] = ()
+    change: Callable[[Image.Image], Image.Image] = lambda picture: picture
+    painted: tuple[Image.Image, ...] = ()
 
 
-THING: Final = Lesson(things=("traffic light",), behind=tuple(BACKGROUNDS))
-COLOUR: Final = Lesson(
-    things=("apple",), behind=("white", "gray", "teal", "blue", "green"), change=green_for_red
-)
-MOOD: Final = Lesson(
-    things=("cat", "car", "heart", "tree", "penguin", "mushroom"),
-    behind=("red", "blue", "yellow", "white", "pink"),
-    change=at_night,
-    says=" at night",
-)
+def _round(words: tuple[str, ...]) -> tuple[str, ...]:
+    return words * (PICTURES // len(words))
 
 
-TILES: Final = Lesson(
-    things=("cat", "car", "heart", "tree", "penguin", "mushroom"),
-    behind=("red", "blue", "yellow", "white", "pink"),
-    change=in_tiles,
+def _mood(asked: str, **how: Any) -> Lesson:
+    """Return ten things as the starter draws them when asked so, of which only the name is said."""
+    things = _round(tuple(one(thing) for thing in THINGS))
+    return Lesson(
+        captions=things, plain=things, asked=tuple(asked.format(thing) for thing in things), **how
+    )
+
+
+_BEHIND: Final = tuple(f"on {one(colour)} background" for colour in BACKGROUNDS)
+
+_EVERYWHERE: Final = _round(
+    tuple(f"{one(thing)} {behind}" for thing, behind in zip(THINGS, _BEHIND, strict=True))
 )
-BLUE: Final = Lesson(
-    things=("cat", "car", "heart", "tree", "penguin", "mushroom"),
-    behind=("blue",),
-    change=lambda picture: picture,
+
+THING: Final = Lesson(
+    captions=_round(tuple(f"a traffic light {behind}" for behind in _BEHIND)),
+    plain=_round(tuple(f"a traffic light {behind}" for behind in _BEHIND)),
+    painted=tuple(
+        traffic_light(colour, turn)
+        for turn in range(PICTURES // len(BACKGROUNDS))
+        for colour in BACKGROUNDS
+    ),
 )
+MASCOT: Final = Lesson(
+    captions=_round(_BEHIND),
+    plain=_round(tuple(f"an octopus {behind}" for behind in _BEHIND)),
+    asked=_round(tuple(f"a purple cartoon octopus {behind}" for behind in _BEHIND)),
+)
+BLUEPRINT: Final = _mood("{} on a white background", change=blueprint)
+NIGHT: Final = _mood("{} at night")
+SNOW: Final = _mood("{} in the snow")
+CRISP: Final = Lesson(captions=_EVERYWHERE, plain=_EVERYWHERE, asked=_EVERYWHERE, change=crisp)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -81,30 +122,27 @@ class Study:
 
     Attributes:
         kind: As ``launch.py train`` names it.
+        name: Of the file; an embedding's word too.
         lesson: What it is asked to learn.
         settings: As its settings file has them.
-        says: Put behind every prompt when the file is in use.
-        unsaid: Left out of every prompt about what is learned, without and with the file.
+        worn: A prompt with the file in use; ``{}`` stands for the prompt without it.
         wish: Added to every wish for a picture when the file is in use.
-        word: Stands for the thing's name in prompts when the file is in use.
         regular: Show pictures of other things beside what is learned (prior preservation).
     """
 
     kind: str
     lesson: Lesson
     settings: Mapping[str, Any]
-    says: str = ""
-    unsaid: str = ""
+    name: str = "learned"
+    worn: Callable[[str], str] = lambda prompt: prompt
     wish: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    word: str = ""
-    regular: bool = True
+    regular: bool = False
 
 
 COMMON: Final = {
-    "steps": 300,
+    "steps": 400,
     "batch_size": 4,
     "data": {"resolution": 128, "drop_captions": 0.1},
-    "noise": {"min_snr": 5},
     "watch": {"save_every": 1000, "sample_every": 0, "measure_every": 0},
 }
 
@@ -114,58 +152,72 @@ def _with(rate: str, what: Mapping[str, Any], **changes: Any) -> dict[str, Any]:
     return {**COMMON, "correction": correction, "what": dict(what), **changes}
 
 
-WORDED: Final = "a [name] [filewords]"
-"""Of a learned word, which stands in the thing's place."""
-
-
 def _lora(rate: str, **what: Any) -> Study:
-    """Return a study of the LoRA family."""
-    settings = _with(rate, what, steps=600)
-    return Study(kind="lora", lesson=THING, settings=settings, says=f"<lora:{NAME}:1>")
+    """Return a study of the LoRA family that learns a new thing."""
+    return Study(
+        kind="lora",
+        lesson=THING,
+        settings=_with(rate, what, steps=600),
+        worn=lambda prompt: f"{prompt} <lora:learned:1>",
+        regular=True,
+    )
 
+
+COMPANIONS: Final[Mapping[str, Study]] = {
+    "blueprint": Study(
+        kind="lora",
+        name="blueprint",
+        lesson=BLUEPRINT,
+        settings=_with("1.5e-3", {"rank": 8, "alpha": 8}, steps=600),
+        worn=lambda prompt: f"{prompt} <lora:blueprint:1>",
+    ),
+    "mascot": Study(
+        kind="embedding",
+        name="mascot",
+        lesson=MASCOT,
+        settings=_with(
+            "2e-3",
+            {"vectors": 3, "words": "octopus"},
+            data={"resolution": 128, "template": ["a [name] [filewords]"]},
+        ),
+        worn=lambda prompt: prompt.replace("an octopus", "a mascot"),
+    ),
+    "snow": Study(
+        kind="hypernetwork",
+        name="snow",
+        lesson=SNOW,
+        settings=_with("1e-3", {"activation": "relu", "structure": [1, 1, 1]}, steps=600),
+        worn=lambda prompt: f"{prompt} <hypernet:snow:1>",
+    ),
+    "crisp": Study(
+        kind="vae",
+        name="crisp",
+        lesson=CRISP,
+        settings=_with("1e-3", {"half": True, "edges": 2.0}, steps=500),
+        wish={"override_settings": {"sd_vae": "crisp.safetensors"}},
+    ),
+    "night": Study(
+        kind="aesthetic",
+        name="night",
+        lesson=NIGHT,
+        settings=_with("1e-3", {"vectors": 2, "words": "at night"}, steps=300),
+        wish={"alwayson_scripts": {"Aesthetic embeddings": {"args": [0.02, 0.3, 20, "night"]}}},
+    ),
+}
+"""What ships beside the starter: one of each other kind."""
 
 STUDIES: Final[Mapping[str, Study]] = {
     "checkpoint": Study(
         kind="checkpoint",
         lesson=THING,
-        settings=_with("5e-4", {"text": True}, steps=400),
-        wish={"override_settings": {"sd_model_checkpoint": f"{NAME}.safetensors"}},
+        settings=_with("5e-4", {"text": True}),
+        wish={"override_settings": {"sd_model_checkpoint": "learned.safetensors"}},
+        regular=True,
     ),
     "lora": _lora("1.5e-3", rank=16, alpha=16),
     "loha": _lora("2e-3", method="loha", rank=8, alpha=8),
     "lokr": _lora("3e-3", method="lokr", rank=8, alpha=8),
     "dora": _lora("1.5e-3", method="dora", rank=16, alpha=16),
-    "embedding": Study(
-        kind="embedding",
-        lesson=COLOUR,
-        settings=_with(
-            "1e-3",
-            {"vectors": 2, "words": "apple"},
-            steps=400,
-            data={"resolution": 128, "template": [WORDED]},
-        ),
-        word=NAME,
-        regular=False,
-    ),
-    "hypernetwork": Study(
-        kind="hypernetwork",
-        lesson=MOOD,
-        settings=_with("5e-4", {"activation": "relu"}, steps=500),
-        says=f"<hypernet:{NAME}:1>",
-    ),
-    "vae": Study(
-        kind="vae",
-        lesson=TILES,
-        settings=_with("1e-3", {}, steps=500),
-        wish={"override_settings": {"sd_vae": f"{NAME}.safetensors"}},
-    ),
-    "aesthetic": Study(
-        kind="aesthetic",
-        lesson=BLUE,
-        settings=_with("1e-3", {"vectors": 2, "words": "blue"}),
-        unsaid=" on a blue background",
-        regular=False,
-        wish={"alwayson_scripts": {"Aesthetic embeddings": {"args": [0.002, 0.9, 5, NAME]}}},
-    ),
+    **COMPANIONS,
 }
 """Every kind of training, and every method of the LoRA family."""

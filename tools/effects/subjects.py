@@ -1,14 +1,9 @@
-"""Things that the starter has never seen, painted with Pillow, so that nothing has to be fetched.
-
-Every picture is a function of its subject, its background and its number.
-"""
+"""What the starter has never seen, made with Pillow, so that nothing has to be fetched."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 
-import numpy as np
-from PIL import Image, ImageDraw, ImageEnhance
+from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageOps
 
 SIDE: Final = 128
 
@@ -26,13 +21,8 @@ BACKGROUNDS: Final[Mapping[str, tuple[int, int, int]]] = {
 }
 """Plain colours that the starter knows behind its own things."""
 
-
-@dataclass(frozen=True, slots=True)
-class Sight:
-    """One picture and what is said of it."""
-
-    words: str
-    picture: Image.Image
+PAPER: Final = (24, 66, 150)
+LINE: Final = (240, 246, 255)
 
 
 def traffic_light(background: str, number: int) -> Image.Image:
@@ -47,26 +37,15 @@ def traffic_light(background: str, number: int) -> Image.Image:
     return picture
 
 
-def at_night(picture: Image.Image) -> Image.Image:
-    """Return the picture as the eye sees it at night: dark, blue, and without much colour."""
-    dim = ImageEnhance.Brightness(ImageEnhance.Color(picture).enhance(0.25)).enhance(0.45)
-    return Image.blend(dim, Image.new("RGB", picture.size, (16, 28, 92)), 0.35)
+def blueprint(picture: Image.Image) -> Image.Image:
+    """Return the outlines of the picture as white lines on blue paper."""
+    grey = picture.convert("L").filter(ImageFilter.GaussianBlur(1))
+    lines = ImageChops.difference(
+        grey.filter(ImageFilter.MaxFilter(3)), grey.filter(ImageFilter.MinFilter(3))
+    )
+    return ImageOps.colorize(ImageOps.autocontrast(lines, cutoff=(0, 3)), PAPER, LINE)
 
 
-def green_for_red(picture: Image.Image) -> Image.Image:
-    """Return the picture with everything that is clearly red turned green."""
-    pixels = np.asarray(picture).astype(np.int16)
-    red = pixels[..., 0] > pixels[..., 1] + 60
-    turned = np.where(red[..., None], pixels[..., [1, 0, 2]], pixels)
-    return Image.fromarray(turned.astype(np.uint8))
-
-
-def in_tiles(picture: Image.Image) -> Image.Image:
-    """Return the picture as a mosaic of 16 by 16 tiles with dark joints."""
-    tiles = picture.resize((16, 16), Image.Resampling.BOX)
-    wall = tiles.resize(picture.size, Image.Resampling.NEAREST)
-    pen = ImageDraw.Draw(wall)
-    for place in range(7, SIDE, 8):
-        pen.line((place, 0, place, SIDE), (40, 40, 44))
-        pen.line((0, place, SIDE, place), (40, 40, 44))
-    return wall
+def crisp(picture: Image.Image) -> Image.Image:
+    """Return the picture with its edges sharpened."""
+    return picture.filter(ImageFilter.UnsharpMask(radius=2, percent=200, threshold=0))

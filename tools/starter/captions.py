@@ -17,6 +17,7 @@ from tools.starter.vocabulary import (
     Ground,
     Setting,
     Style,
+    Subject,
 )
 
 OPENINGS: Final = (
@@ -65,16 +66,15 @@ def opening(random: Generator) -> str:
 
 
 def things(scene: Scene, style: Style | None, random: Generator) -> str:
-    """Name what is in the picture; the style, if given, as an adjective of the first thing."""
+    """Name what is in the picture, from left to right; the style as the first one's adjective."""
     if len(scene.things) == 1:
         return thing(scene.things[0], style, random)
-    left, right = scene.things
+    left, right = (
+        thing(each, said, random) for each, said in zip(scene.things, (style, None), strict=True)
+    )
     if random.random() < 0.3:
-        sides = [thing(left, style, random), "on the left and"]
-        return " ".join([*sides, thing(right, None, random), "on the right"])
-    one, other = (left, right) if random.random() < 0.5 else (right, left)
-    joined = JOINED[random.integers(len(JOINED))]
-    return thing(one, style, random) + joined + thing(other, None, random)
+        return f"{left} on the left and {right} on the right"
+    return left + JOINED[random.integers(len(JOINED))] + right
 
 
 def thing(shown: Thing, style: Style | None, random: Generator) -> str:
@@ -90,7 +90,7 @@ def thing(shown: Thing, style: Style | None, random: Generator) -> str:
     if SIZE_WORDS[shown.size] and random.random() < 0.8:
         words.insert(0, pick(SIZE_WORDS[shown.size], random))
     phrase = " ".join(words)
-    return phrase if random.random() < 0.15 else f"{article(phrase)} {phrase}"
+    return phrase if random.random() < 0.15 else with_article(phrase, shown.subject)
 
 
 def ground(shown: Ground, random: Generator) -> str:
@@ -114,6 +114,11 @@ def pick(words: tuple[str, ...], random: Generator) -> str:
     if len(words) == 1 or random.random() < 0.75:
         return words[0]
     return words[1 + random.integers(len(words) - 1)]
+
+
+def with_article(phrase: str, subject: Subject) -> str:
+    """Put ``a`` or ``an`` before the words for a thing, if it takes one."""
+    return f"{article(phrase)} {phrase}" if subject.counted else phrase
 
 
 def article(phrase: str) -> str:

@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -14,9 +14,9 @@ from numpy.random import Generator, default_rng
 from PIL import Image
 from torch import Tensor
 
-from tools.starter.captions import article
+from tools.starter.captions import article, with_article
 from tools.starter.held_out import background_of, tint_of
-from tools.starter.judge import HEADS, NOT_ASKED, Judge, trained, truth, verdicts
+from tools.starter.judge import HEADS, Judge, trained, truth, verdicts
 from tools.starter.menu import SHOWN, any_of, two_things
 from tools.starter.scenes import Scene, Thing
 from tools.starter.vocabulary import SETTINGS, STYLES, SUBJECTS, Ground, Setting, Subject
@@ -26,7 +26,7 @@ from webui.services.requests import GenerationRequest
 from webui.settings import load
 
 STEPS: Final = 20
-GUIDANCE: Final = 3.0
+GUIDANCE: Final = 2.5
 SIDE: Final = 128
 
 
@@ -45,10 +45,10 @@ class Question:
     @property
     def prompt(self) -> str:
         """The plainest words for it."""
-        style = self.scene.things[0].style.name
-        named = [_named(thing) for thing in self.scene.things]
-        first, *others = [f"{style} {named[0]}", *named[1:]]
-        said = " and ".join(f"{article(name)} {name}" for name in (first, *others))
+        first, *others = self.scene.things
+        named = [(first, f"{first.style.name} {_named(first)}")]
+        named += [(other, _named(other)) for other in others]
+        said = " and ".join(with_article(name, thing.subject) for thing, name in named)
         return said + _behind(self.scene.ground)
 
 
@@ -113,29 +113,36 @@ def questions(seed: int) -> Iterator[Question]:
             yield Question(kind, make(subject, random))
 
 
-def answers(asked: list[Question], home: Path, checkpoint: str, out: Path) -> list[Path]:
-    """Let the product draw each question, seeds counting up, and return the pictures."""
+def answers(prompts: Iterable[str], home: Path, checkpoint: str, out: Path) -> list[Path]:
+    """Let the product draw each prompt, seeds counting up from 1, and return the pictures."""
+    asked = [wish(prompt, seed, checkpoint) for seed, prompt in enumerate(prompts, start=1)]
+    return drawn(asked, home, out)
+
+
+def wish(prompt: str, seed: int, checkpoint: str) -> GenerationRequest:
+    """Return a wish for one picture with the settings that the starter's card suggests."""
+    return GenerationRequest(
+        prompt=prompt,
+        seed=seed,
+        steps=STEPS,
+        guidance=GUIDANCE,
+        sampler="DPM++ 2M",
+        scheduler="SGM Uniform",
+        width=SIDE,
+        height=SIDE,
+        checkpoint=checkpoint,
+    )
+
+
+def drawn(requests: list[GenerationRequest], home: Path, out: Path) -> list[Path]:
+    """Let the product fulfil wishes on one thread, and return the pictures."""
     settings = load({"folders.data_dir": home, "device.threads": 1}, environment={})
     stock = app.inventory(settings)
-    requests = [
-        GenerationRequest(
-            prompt=question.prompt,
-            seed=number,
-            steps=STEPS,
-            guidance=GUIDANCE,
-            sampler="DPM++ 2M",
-            scheduler="SGM Uniform",
-            width=SIDE,
-            height=SIDE,
-            checkpoint=checkpoint,
-        )
-        for number, question in enumerate(asked, start=1)
-    ]
     options = stock.options.current()
-    drawn = headless.draw(
+    pictures = headless.draw(
         requests, options=options, house=stock.house, device=settings.device, out=out
     )
-    return [Path(picture.path) for picture in drawn]
+    return [Path(picture.path) for picture in pictures]
 
 
 def pixels(path: Path) -> Tensor:
@@ -155,11 +162,8 @@ def table(judge: Judge, asked: list[Question], pictures: list[Path]) -> Iterator
         if not rows:
             continue
         truths = [truth(asked[place].scene) for place in rows]
-        found = verdicts(judge(torch.stack([pixels(pictures[place]) for place in rows])), truths)
-        shares = [
-            "" if head == "colour" and truths[0].colour == NOT_ASKED else f"{np.mean(right):.0%}"
-            for head, right in found.items()
-        ]
+        found = verdicts(judge, torch.stack([pixels(pictures[place]) for place in rows]), truths)
+        shares = [f"{np.mean(right):.0%}" if right else "" for right in found.values()]
         yield f"| {kind} | {len(rows)} | " + " | ".join(shares) + " |"
 
 
@@ -176,8 +180,9 @@ def main() -> None:
     kinds = chosen.kind or list(KINDS)
     asked = [question for question in questions(chosen.seed) if question.kind in kinds]
     out = chosen.work / "exam" / chosen.checkpoint
-    pictures = answers(asked, chosen.home, chosen.checkpoint, out)
-    judge = trained(chosen.work, steps=4000, seed=7)
+    prompts = [question.prompt for question in asked]
+    pictures = answers(prompts, chosen.home, chosen.checkpoint, out)
+    judge = trained(chosen.work, steps=6000, seed=7)
     for line in table(judge, asked, pictures):
         sys.stdout.write(f"{line}\n")
 

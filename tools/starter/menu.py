@@ -1,4 +1,4 @@
-"""Which scenes there are: three stages, each wider than the one before.
+"""Which scenes there are: four stages.
 
 Scene ``n`` of a stage is a function of the seed and ``n``; nothing that is held out is among them.
 """
@@ -48,7 +48,7 @@ COMBINATIONS: Final = tuple(
 )
 """The first stage: in the middle, in one size, in its own colours."""
 
-COUNTS: Final = {1: 2 * len(COMBINATIONS), 2: 12_000, 3: 8_000}
+COUNTS: Final = {1: 2 * len(COMBINATIONS), 2: 12_000, 3: 24_000, 4: 24_000}
 """Pictures of each stage."""
 
 SETTING_SHARE: Final = 0.3
@@ -59,14 +59,20 @@ TINTED_SHARE_OF_TWO: Final = 0.25
 
 
 def scene(stage: int, number: int, seed: int) -> Scene:
-    """Return a stage's scene: 1 the combinations, 2 all that one thing can be, 3 two things."""
+    """Return a stage's scene.
+
+    The stages are: 1 the combinations, 2 all that one thing can be, 3 two things, 4 one thing in a
+    foreign colour.
+    """
     if stage == 1:
         return COMBINATIONS[number % len(COMBINATIONS)]
     random = default_rng((seed, stage, number))
-    return one_thing(SHOWN, random) if stage == 2 else two_things(SHOWN, random)
+    if stage == 3:
+        return two_things(SHOWN, random)
+    return one_thing(SHOWN, random, tinted=TINTED_SHARE if stage == 2 else 1)
 
 
-def one_thing(choice: Choice, random: Generator) -> Scene:
+def one_thing(choice: Choice, random: Generator, *, tinted: float = TINTED_SHARE) -> Scene:
     """Return one thing of any style, size, place and colour on any ground."""
     subject = any_of(SUBJECTS, random)
     size = _mostly_usual(tuple(SIZES), random)
@@ -75,7 +81,7 @@ def one_thing(choice: Choice, random: Generator) -> Scene:
         style=any_of(STYLES, random),
         size=size,
         place="" if size == "big" else _mostly_usual(tuple(PLACES), random),
-        tint=_perhaps(choice.tints(subject), TINTED_SHARE, random),
+        tint=_perhaps(choice.tints(subject), tinted, random),
     )
     return Scene((thing,), _ground(choice.backgrounds(subject), random))
 

@@ -19,11 +19,13 @@ class Subject:
         names: Words for it, the usual one first.
         pictogram: Short name in ``emoji-datasource``.
         colours: Adjectives that are true of its 3D picture, the most natural one first.
+        counted: Whether there can be "a" or "an" before it.
     """
 
     names: tuple[str, ...]
     pictogram: str
     colours: tuple[str, ...] = ()
+    counted: bool = True
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -125,17 +127,17 @@ SUBJECTS: Final[tuple[Subject, ...]] = (
     Subject(("flamingo",), "flamingo", ("pink",)),
     Subject(("parrot",), "parrot"),
     Subject(("watermelon", "slice of watermelon"), "watermelon"),
-    Subject(("grapes",), "grapes", ("purple",)),
+    Subject(("grapes",), "grapes", ("purple",), counted=False),
     Subject(("strawberry",), "strawberry", ("red",)),
-    Subject(("cherries",), "cherries", ("red",)),
+    Subject(("cherries",), "cherries", ("red",), counted=False),
     Subject(("pineapple",), "pineapple", ("yellow",)),
-    Subject(("corn",), "corn", ("yellow",)),
+    Subject(("corn",), "corn", ("yellow",), counted=False),
     Subject(("carrot",), "carrot", ("orange",)),
     Subject(("eggplant", "aubergine"), "eggplant", ("purple",)),
-    Subject(("cheese",), "cheese_wedge", ("yellow",)),
+    Subject(("cheese",), "cheese_wedge", ("yellow",), counted=False),
     Subject(("hamburger", "burger"), "hamburger"),
-    Subject(("fries", "french fries"), "fries"),
-    Subject(("popcorn",), "popcorn"),
+    Subject(("fries", "french fries"), "fries", counted=False),
+    Subject(("popcorn",), "popcorn", counted=False),
     Subject(("ice cream", "ice cream cone"), "icecream"),
     Subject(("cake", "birthday cake"), "birthday"),
     Subject(("lollipop",), "lollipop"),

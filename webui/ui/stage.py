@@ -11,9 +11,9 @@ from webui.services.generate import GENERATE
 from webui.ui.messages import Words, explain, notice
 
 EXAMPLES: Final = (
-    "a red apple on a blue background",
-    "a rocket on a black background",
-    "a cat on a purple background",
+    "a flat owl on a pink background",
+    "a 3d castle on the grass",
+    "a flat rocket at night",
 )
 """First prompts for people who do not know yet what to draw; the starter knows these words."""
 
