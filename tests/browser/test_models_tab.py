@@ -169,3 +169,20 @@ def test_a_model_dropped_anywhere_goes_to_the_library(tidy: Path, open_page: Ope
     assert (tidy / place).exists()
     page.locator("#model_hashes").click()
     expect(page.locator("#model_hash_table")).to_contain_text("AutoV3")
+
+
+def test_a_change_is_shown_even_if_the_first_answer_about_it_is_lost(
+    tidy: Path, open_page: OpenPage
+) -> None:
+    page = open_page()
+    open_tab(page, "Models")
+    drop(page, ADD_ONS / "models/Lora/tiny-lora.safetensors")
+    expect(card(page, "tiny-lora")).to_have_count(1)
+    page.evaluate(
+        """document.querySelector('#files_changed').addEventListener(
+            'click', (event) => event.stopImmediatePropagation(), { capture: true, once: true })"""
+    )
+
+    (tidy / "models/Lora/tiny-lora.json").write_text('{"activation text": "ink"}', "utf-8")
+
+    expect(card(page, "ink")).to_have_count(1)

@@ -186,11 +186,20 @@ def _connect_files(
         studio.models.refresh()
         return offer()
 
+    version = gr.Textbox(visible="hidden", elem_id="files_version")
+
+    def offer_first() -> dict[Block, Any]:
+        return {version: studio.catalogue.version(), **offer()}
+
+    def show(*asked: Any) -> dict[Block, Any]:
+        return {**offer_first(), **models.page(*asked)}
+
     refresh.click(look_again, None, offered, **QUICK)
-    page.load(offer, None, offered, **QUICK)
+    page.load(offer_first, None, [version, *offered], **QUICK)
     changed = gr.Button(visible="hidden", elem_id="files_changed")
-    changed.click(offer, None, offered, **QUICK)
-    changed.click(models.page, [*models.asked(), models.offset], models.listed(), **QUICK)
+    asked: list[Block] = [*models.asked(), models.offset]
+    listed: list[Block] = models.listed()
+    changed.click(show, asked, [version, *offered, *listed], **FOLLOWING)
 
 
 def foot(studio: Studio, words: Words) -> str:

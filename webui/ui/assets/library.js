@@ -52,6 +52,7 @@ Object.assign(window.atelier, {
   },
 
   version: null,
+  patient: 0,
 
   async lookAtFiles() {
     if (document.hidden) return;
@@ -63,9 +64,13 @@ Object.assign(window.atelier, {
     } catch {
       return; // the server is away; it is asked again
     }
-    const before = this.version;
+    // Asked again until the page shows it: an answer may be lost on the way.
+    const shown = document.querySelector('#files_version :is(input, textarea)')?.value;
+    if (!shown || shown === now) return;
+    if (this.version === now && Date.now() < this.patient) return;
     this.version = now;
-    if (before !== null && before !== now) document.querySelector('#files_changed')?.click();
+    this.patient = Date.now() + 8000;
+    document.querySelector('#files_changed')?.click();
   },
 });
 
