@@ -125,7 +125,7 @@ class Study:
         name: Of the file; an embedding's word too.
         lesson: What it is asked to learn.
         settings: As its settings file has them.
-        worn: A prompt with the file in use; ``{}`` stands for the prompt without it.
+        worn: Makes of a prompt one that puts the file to use.
         wish: Added to every wish for a picture when the file is in use.
         regular: Show pictures of other things beside what is learned (prior preservation).
     """

@@ -310,6 +310,6 @@ def build_engine(device: DeviceSettings) -> "tuple[Engine, tuple[str, ...]]":
         precision=device.precision,
         attention=device.attention,
         threads=thread_count(device),
-        fewer_for_small=not device.threads,
+        one_thread_for_small=not device.threads,
     )
     return Engine(chosen, IsolatedSteps()), chosen.notes

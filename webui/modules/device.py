@@ -3,6 +3,8 @@
 import importlib
 import importlib.util
 import platform
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -35,8 +37,7 @@ class Device:
         channels_last: Keep pictures with channels innermost, which convolutions like.
         attention: How attention is computed.
         notes: Why, in sentences for the person.
-        threads: For computing on the CPU; 0 leaves torch's own number.
-        fewer_for_small: Let a small network compute on one thread.
+        one_thread_for_small: Let small networks compute on one thread.
     """
 
     name: str
@@ -46,8 +47,7 @@ class Device:
     channels_last: bool
     attention: Literal["sdpa", "chunked", "xformers"]
     notes: tuple[str, ...] = ()
-    threads: int = 0
-    fewer_for_small: bool = False
+    one_thread_for_small: bool = False
 
     @property
     def torch(self) -> torch.device:
@@ -59,21 +59,26 @@ class Device:
         """Whether everything runs in 32 bits, as A1111's reference pictures do."""
         return self.unet == torch.float32
 
-    def gather_threads(self, network: nn.Module) -> None:
-        """Let as many threads compute as this network is worth."""
-        if self.threads:
+    @contextmanager
+    def threads_for(self, network: nn.Module) -> Generator[None]:
+        """Let no more threads compute than the network is worth, until the end of the block."""
+        usual = torch.get_num_threads()
+        if self.one_thread_for_small:
             weights = sum(part.numel() for part in network.parameters())
-            alone = self.fewer_for_small and weights < SMALL
-            torch.set_num_threads(1 if alone else self.threads)
+            torch.set_num_threads(1 if weights < SMALL else usual)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(usual)
 
 
 def choose(
     device: str = "auto",
     precision: str = "auto",
     attention: str = "auto",
-    threads: int = 0,
+    threads: int | None = None,
     *,
-    fewer_for_small: bool = False,
+    one_thread_for_small: bool = False,
 ) -> Device:
     """Return the device for this machine and these wishes.
 
@@ -81,8 +86,8 @@ def choose(
         device: "auto", "cpu", "cuda", "cuda:1" ..., "mps".
         precision: "auto", "exact" (32 bits and A1111's arithmetic), "bf16" or "fp16".
         attention: "auto", "sdpa", "chunked" or "xformers".
-        threads: Threads for the CPU; 0 leaves torch's own number.
-        fewer_for_small: Let a small network compute on one thread.
+        threads: Threads for the CPU; None leaves torch's own number.
+        one_thread_for_small: See ``Device``.
 
     Raises:
         DeviceUnavailableError: If a wish cannot be met on this machine.
@@ -101,8 +106,7 @@ def choose(
         channels_last=dtype != torch.float32,
         attention=kind,
         notes=tuple(note for note in (reason, why) if note),
-        threads=threads,
-        fewer_for_small=fewer_for_small,
+        one_thread_for_small=one_thread_for_small,
     )
 
 

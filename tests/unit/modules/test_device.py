@@ -77,9 +77,10 @@ def test_xformers_on_a_cpu_gives_way_and_says_why() -> None:
 def test_a_small_network_computes_on_one_thread_unless_somebody_asked_for_more(
     weights: int, by_size: bool, expected: int
 ) -> None:
+    device = choose("cpu", threads=2, one_thread_for_small=by_size)
     with torch.device("meta"):
         network = nn.Linear(weights, 1, bias=False)
 
-    choose("cpu", threads=2, fewer_for_small=by_size).gather_threads(network)
-
-    assert torch.get_num_threads() == expected
+    with device.threads_for(network):
+        assert torch.get_num_threads() == expected
+    assert torch.get_num_threads() == 2, "what comes after has all of them again"

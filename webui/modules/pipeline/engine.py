@@ -84,12 +84,13 @@ class Engine:
 
     def _drawn(self, plan: GenerationPlan, observe: Observer) -> Iterator[Picture]:
         studio = self._lay_out(plan.checkpoint, plan.vae)
-        if plan.start is None:
-            yield from txt2img(plan, studio, observe)
-        elif plan.start.tiles:
-            yield from draw_in_tiles(plan, plan.start, plan.start.tiles, studio, observe)
-        else:
-            yield from img2img(plan, plan.start, studio, observe)
+        with self._device.threads_for(studio.checkpoint.unet):
+            if plan.start is None:
+                yield from txt2img(plan, studio, observe)
+            elif plan.start.tiles:
+                yield from draw_in_tiles(plan, plan.start, plan.start.tiles, studio, observe)
+            else:
+                yield from img2img(plan, plan.start, studio, observe)
 
     def load(self, record: ModelRecord) -> Checkpoint:
         """Return the checkpoint, read from its file unless it is in memory; forget all others.
@@ -108,7 +109,6 @@ class Engine:
     def _lay_out(self, record: ModelRecord, vae: ModelRecord | None) -> Studio:
         """Return what a plan draws with; another checkpoint is laid aside if both do not fit."""
         checkpoint = self._load(record)
-        self._device.gather_threads(checkpoint.unet)
         laid = self._dressing.put_on(checkpoint)
         return Studio(
             checkpoint=checkpoint,

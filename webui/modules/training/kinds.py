@@ -68,7 +68,6 @@ def painter_of(record: ModelRecord, device: Device) -> Checkpoint:
         message = f"{record.name} reads {channels} channels: it is made for inpainting"
         hint = "Choose a checkpoint that draws from noise alone."
         raise UnsupportedModelError(message, hint=hint, value=record.name)
-    device.gather_threads(base.unet)
     return base
 
 

@@ -116,7 +116,7 @@ def one_turn(plan: GuideStepPlan, device: Device, tell: Tell) -> dict[str, objec
     with TemporaryDirectory(prefix="atelier-guide-") as folder:
         scene = _scene(plan, base, device, Path(folder))
         learned = learned_of(scene.plan, base)
-        with learned.worn() as words:
+        with device.threads_for(base.unet), learned.worn() as words:
             turned = _turned(plan, scene, learned, words, tell)
     tell(5, len(BOXES), BOXES[5])
     return {

@@ -84,7 +84,7 @@ def _train(plan: TrainingPlan, device: Device, desk: Desk, company: Company) -> 
 
     # 4. What is corrected, worn by the painter while it learns.
     learned = learned_of(plan, base)
-    with learned.worn() as words:
+    with device.threads_for(base.unet), learned.worn() as words:
         if plan.correction.offload and not learned.changes_text:
             rest(base.text, own)
         watched = Watched(checkpoint=base, words=words, device=own, step=0)
