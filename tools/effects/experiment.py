@@ -53,7 +53,7 @@ def sights(lesson: Lesson, program: Program) -> tuple[Sights, Sights]:
     split = len(made) - UNSEEN
     return (
         Sights(list(lesson.captions[:split]), made[:split], SEED),
-        Sights(list(lesson.plain[split:]), made[split:], SEED + split),
+        Sights(list((lesson.plain or lesson.captions)[split:]), made[split:], SEED + split),
     )
 
 

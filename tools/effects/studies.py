@@ -7,7 +7,7 @@ from typing import Any, Final
 from PIL import Image
 
 from tools.effects.subjects import BACKGROUNDS, blueprint, crisp, traffic_light
-from tools.starter.captions import article
+from tools.starter.captions import one
 
 OTHERS: Final = (
     "a 3d lion on a green background",
@@ -54,25 +54,20 @@ THINGS: Final = (
 )
 
 
-def one(words: str) -> str:
-    """Return the words with ``a`` or ``an`` before them."""
-    return f"{article(words)} {words}"
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Lesson:
     """What is to be learned: pictures, and what is said of each.
 
     Attributes:
         captions: What is said of each picture.
-        plain: What is asked without what is learned, for each picture; then the change can be seen.
+        plain: What is asked to see the change, without what is learned; empty for the captions.
         asked: What the starter is asked for, to make each picture; empty where it is painted.
         change: Makes of a picture that the starter draws one that it cannot draw.
         painted: The pictures of a thing that the starter has never seen.
     """
 
     captions: tuple[str, ...]
-    plain: tuple[str, ...]
+    plain: tuple[str, ...] = ()
     asked: tuple[str, ...] = ()
     change: Callable[[Image.Image], Image.Image] = lambda picture: picture
     painted: tuple[Image.Image, ...] = ()
@@ -85,9 +80,7 @@ def _round(words: tuple[str, ...]) -> tuple[str, ...]:
 def _mood(asked: str, **how: Any) -> Lesson:
     """Return ten things as the starter draws them when asked so, of which only the name is said."""
     things = _round(tuple(one(thing) for thing in THINGS))
-    return Lesson(
-        captions=things, plain=things, asked=tuple(asked.format(thing) for thing in things), **how
-    )
+    return Lesson(captions=things, asked=tuple(asked.format(thing) for thing in things), **how)
 
 
 _BEHIND: Final = tuple(f"on {one(colour)} background" for colour in BACKGROUNDS)
@@ -98,7 +91,6 @@ _EVERYWHERE: Final = _round(
 
 THING: Final = Lesson(
     captions=_round(tuple(f"a traffic light {behind}" for behind in _BEHIND)),
-    plain=_round(tuple(f"a traffic light {behind}" for behind in _BEHIND)),
     painted=tuple(
         traffic_light(colour, turn)
         for turn in range(PICTURES // len(BACKGROUNDS))
@@ -113,7 +105,7 @@ MASCOT: Final = Lesson(
 BLUEPRINT: Final = _mood("{} on a white background", change=blueprint)
 NIGHT: Final = _mood("{} at night")
 SNOW: Final = _mood("{} in the snow")
-CRISP: Final = Lesson(captions=_EVERYWHERE, plain=_EVERYWHERE, asked=_EVERYWHERE, change=crisp)
+CRISP: Final = Lesson(captions=_EVERYWHERE, asked=_EVERYWHERE, change=crisp)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

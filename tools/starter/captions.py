@@ -118,7 +118,12 @@ def pick(words: tuple[str, ...], random: Generator) -> str:
 
 def with_article(phrase: str, subject: Subject) -> str:
     """Put ``a`` or ``an`` before the words for a thing, if it takes one."""
-    return f"{article(phrase)} {phrase}" if subject.counted else phrase
+    return one(phrase) if subject.counted else phrase
+
+
+def one(phrase: str) -> str:
+    """Return the words with ``a`` or ``an`` before them."""
+    return f"{article(phrase)} {phrase}"
 
 
 def article(phrase: str) -> str:

@@ -14,7 +14,7 @@ from numpy.random import Generator, default_rng
 from PIL import Image
 from torch import Tensor
 
-from tools.starter.captions import article, with_article
+from tools.starter.captions import one, with_article
 from tools.starter.held_out import background_of, tint_of
 from tools.starter.judge import HEADS, Judge, trained, truth, verdicts
 from tools.starter.menu import SHOWN, any_of, two_things
@@ -60,8 +60,7 @@ def _named(thing: Thing) -> str:
 def _behind(ground: Ground) -> str:
     if isinstance(ground, Setting):
         return f" {ground.phrases[0]}"
-    colour = ground.names[0]
-    return f" on {article(colour)} {colour} background"
+    return f" on {one(ground.names[0])} background"
 
 
 def _known(subject: Subject, random: Generator) -> Scene:

@@ -13,6 +13,7 @@ from typing import Final, TypeVar
 
 import torch
 from torch import Tensor, distributed, nn
+from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from webui.modules.types import StopDrawing
 
@@ -85,14 +86,10 @@ class Company:
 
 def _add_up(gradients: Sequence[Tensor]) -> None:
     """Put the sum over all processes in the place of each gradient."""
-    if not gradients:
-        return
-    parcel = torch.cat([each.flatten() for each in gradients])
-    distributed.all_reduce(parcel)  # pyright: ignore[reportUnknownMemberType] - untyped
-    first = 0
-    for gradient in gradients:
-        gradient.copy_(parcel[first : first + gradient.numel()].view_as(gradient))
-        first += gradient.numel()
+    if gradients:
+        parcel = parameters_to_vector(gradients)
+        distributed.all_reduce(parcel)  # pyright: ignore[reportUnknownMemberType] - untyped
+        vector_to_parameters(parcel, gradients)
 
 
 ALONE: Final = Company()
