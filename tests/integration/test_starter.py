@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import pytest
@@ -13,11 +13,13 @@ from PIL import Image
 from torch import Tensor
 
 from tests.integration.conftest import ROOT, exact
+from tools.effects.studies import COMPANIONS
 from tools.starter.companions import CARDS
 from tools.starter.exam import answers, drawn, pixels, questions, wish
 from tools.starter.judge import read_judge, truth, verdicts
 from tools.starter.vocabulary import SUBJECTS
 from webui import app
+from webui.api.always_on import extensions_asked
 from webui.services import headless
 
 STARTER: Final = ROOT / "models" / "Stable-diffusion" / "starter.safetensors"
@@ -89,27 +91,32 @@ def _edges(shown: Tensor) -> Tensor:
     return shown.diff(dim=-1).abs().mean() + shown.diff(dim=-2).abs().mean()
 
 
-WHITE: Final = " on a white background"
-NIGHT: Final = {"embedding": "night", "learning_rate": 0.02, "weight": 0.3, "steps": 20}
-DOES: Final[Mapping[str, tuple[str, str, dict[str, Any], Callable[[Tensor], Tensor]]]] = {
-    "blueprint": ("a castle", "a castle <lora:blueprint:1>", {}, _blue),
-    "mascot": (f"an octopus{WHITE}", f"a mascot{WHITE}", {}, _purple),
-    "snow": ("a lion", "a lion <hypernet:snow:1>", {}, _light),
-    "crisp": ("an owl", "an owl", {"vae": "crisp.safetensors"}, _edges),
-    "night": ("a car", "a car", {"extensions": {"aesthetic_gradients": NIGHT}}, _dark),
+DOES: Final[Mapping[str, tuple[str, Callable[[Tensor], Tensor]]]] = {
+    "blueprint": ("a castle", _blue),
+    "mascot": ("an octopus on a white background", _purple),
+    "snow": ("a lion", _light),
+    "crisp": ("an owl", _edges),
+    "night": ("a car", _dark),
 }
-"""Of each companion: a prompt without it, the same with it, what else is asked, what grows."""
+"""Of each companion: a prompt without it, and what grows with it."""
 
 
 @pytest.mark.parametrize("name", CARDS)
 def test_a_companion_does_what_its_card_says(name: str, tmp_path: Path) -> None:
-    plain, worn, more, grows = DOES[name]
-    seeds = (1, 2, 3)
-    asked = [wish(plain, seed, "starter") for seed in seeds]
-    asked += [replace(wish(worn, seed, "starter"), **more) for seed in seeds]
-    shown = torch.stack([pixels(each) for each in drawn(asked, ROOT, tmp_path)])
-    without, with_it = shown.chunk(2)
-    assert grows(with_it) > 1.1 * grows(without)
+    plain, grows = DOES[name]
+    study = COMPANIONS[name]
+    without = [wish(plain, seed, "starter") for seed in (1, 2, 3)]
+    with_it = [
+        replace(
+            wish(study.worn(plain), each.seed, "starter"),
+            options=study.wish.get("override_settings", {}),
+            extensions=extensions_asked(study.wish.get("alwayson_scripts", {})),
+        )
+        for each in without
+    ]
+    shown = torch.stack([pixels(each) for each in drawn([*without, *with_it], ROOT, tmp_path)])
+    before, after = shown.chunk(2)
+    assert grows(after) > 1.1 * grows(before)
 
 
 @pytest.mark.parametrize("name", CARDS)
