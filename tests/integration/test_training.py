@@ -107,6 +107,14 @@ def test_pictures_are_brought_captioned_and_looked_over(program: Program, pictur
     assert (found["count"], found["captions"], found["sizes"]) == (4, 4, {"64x64": 4})
 
 
+def test_a_setting_by_its_full_name_goes_before_the_short_word(
+    program: Program, pictures: str
+) -> None:
+    said = wish(pictures, resolution=128, settings={"data.resolution": 64})
+    found = program.http.post(f"{ROOT}/looked-over", json=said).json()
+    assert found["sizes"] == {"64x64": 4}
+
+
 def test_what_is_no_picture_is_told_and_what_leads_elsewhere_refused(program: Program) -> None:
     inside = {
         "a__1_dot_png": png(1),

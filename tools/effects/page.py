@@ -84,8 +84,6 @@ def _fill(page: Page, kind: str, name: str, settings: Mapping[str, Any]) -> None
     typed = {"train_name": name}
     for field, (first, second) in FORM.items():
         value = more.pop(first, None) if second is None else more.get(first, {}).pop(second, None)
-        if field == "train_rank" and value is None:
-            value = more["what"].pop("vectors", None)
         if value is not None:
             typed[field] = str(value)
     page.locator("#train_expert > button").click()

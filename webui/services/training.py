@@ -49,7 +49,7 @@ class Wish:
         subject: The preset.
         trigger: Word that calls what is learned.
         words: Short words for settings: steps, lr, rank, resolution, batch_size, seed, save_every.
-        settings: Everything else, by the names of the plan.
+        settings: Everything else, by the names of the plan; goes before ``words``.
     """
 
     kind: ModelKind
@@ -243,7 +243,7 @@ class Training:
         return len(look_over(plan.data).examples)
 
     def _request(self, wish: Wish, owner: str) -> TrainingRequest:
-        settings = {**dict(flat(wish.settings)), **spoken(wish.kind, wish.words)}
+        settings = {**spoken(wish.kind, wish.words), **dict(flat(wish.settings))}
         self._check_folders(settings, owner)
         if wish.regular:
             settings["data.regular"] = str(self.sets.folder(wish.regular, owner=owner))
