@@ -28,43 +28,40 @@ class Card:
     """What is said beside a file.
 
     Attributes:
-        says: What it does.
-        use: What a person writes or chooses.
+        says: What it does, and what a person writes or chooses for that.
         picture: Which of the unseen pictures stands on the card.
         trigger: The word that calls it; may be empty.
     """
 
     says: str
-    use: str
     picture: int
     trigger: str = ""
 
 
 CARDS: Final[Mapping[str, Card]] = {
     "blueprint": Card(
-        says="A LoRA for a style: white outlines on blue paper.",
-        use="Write <lora:blueprint:1> behind a prompt that names no background: a cat.",
+        says="A LoRA for a style: white outlines on blue paper. "
+        "Write <lora:blueprint:1> behind a prompt that names no background: a cat.",
         picture=7,
     ),
     "mascot": Card(
-        says="An embedding: one word for a purple cartoon octopus.",
-        use="Write mascot in the thing's place: a mascot on a yellow background.",
+        says="An embedding: one word for a purple cartoon octopus. "
+        "Write mascot in the thing's place: a mascot on a yellow background.",
         picture=3,
         trigger="mascot",
     ),
     "snow": Card(
-        says="A hypernetwork for a mood: everything stands in the snow.",
-        use="Write <hypernet:snow:1> behind a prompt that names no background: a castle.",
+        says="A hypernetwork for a mood: everything stands in the snow. "
+        "Write <hypernet:snow:1> behind a prompt that names no background: a castle.",
         picture=4,
     ),
     "crisp": Card(
-        says="A VAE whose decoder draws sharper edges.",
-        use="Choose it as the VAE.",
+        says="A VAE whose decoder draws sharper edges. Choose it as the VAE.",
         picture=6,
     ),
     "night": Card(
-        says="An aesthetic embedding that calls for night.",
-        use="Choose it below Aesthetic embeddings: learning rate 0.02, weight 0.3, 20 steps.",
+        says="An aesthetic embedding that calls for night. "
+        "Choose it below Aesthetic gradients, with learning rate 0.02, weight 0.3 and 20 steps.",
         picture=1,
     ),
 }
@@ -81,7 +78,7 @@ def deliver(name: str, result: Result) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(made, folder / made.name)
     card, said = CARDS[name], json.loads(made.with_suffix(".json").read_text("utf-8"))
-    said |= {"description": card.says, "notes": card.use}
+    said["description"] = card.says
     if card.trigger:
         said["activation text"] = card.trigger
     written = json.dumps(said, indent=2, ensure_ascii=False) + "\n"
