@@ -75,8 +75,11 @@ def split_name(name: str) -> tuple[str, str]:
 
 
 def settled(shelves: Collection[Shelf], *, now: int) -> bool:
-    """Tell whether the folders' times are old enough to be trusted; ``now`` in nanoseconds."""
-    return all(shelf.modified + SETTLED_NS < now for shelf in shelves)
+    """Tell whether the folders' times are old enough to be trusted; ``now`` in nanoseconds.
+
+    A model folder that is missing has no time that could tell when it comes.
+    """
+    return bool(shelves) and all(shelf.modified + SETTLED_NS < now for shelf in shelves)
 
 
 def _look(

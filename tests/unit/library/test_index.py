@@ -343,6 +343,17 @@ def test_asking_again_walks_no_folder(folder: Path, watch: Opened) -> None:
     assert (told.walked, models(told.opened)) == ([], [])
 
 
+def test_a_model_folder_that_comes_later_is_seen_at_once(folder: Path) -> None:
+    index = ModelIndex(
+        folder.parent / "a.sqlite3", {ModelKind.CHECKPOINT: (folder / "later",)}, patience=60
+    )
+    assert titles(index) == []
+
+    safetensors(folder / "later" / "a.safetensors")
+
+    assert titles(index) == ["a.safetensors"]
+
+
 def test_only_what_changed_is_read_again(folder: Path, watch: Opened) -> None:
     for number in range(20):
         safetensors(folder / f"m{number}.safetensors")
