@@ -43,9 +43,9 @@ def screenshots(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("screenshots")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make a data dir that holds nothing but the tiny checkpoint."""
+    """Make a data dir that holds nothing but the tiny checkpoint; no file finds another's things."""
     home = furnish(tmp_path_factory.mktemp("atelier"))
     models = home / "models" / "Stable-diffusion"
     sidecar = {"suggested": SUGGESTED}
@@ -53,7 +53,7 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return home
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def address(data_dir: Path) -> Iterator[str]:
     """Start the program as people do, and end it as people do."""
     port = _free_port()
