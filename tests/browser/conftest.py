@@ -45,7 +45,7 @@ def screenshots(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make a data dir that holds nothing but the tiny checkpoint; no file finds another's things."""
+    """Make a data dir that holds nothing but the tiny checkpoint, anew for each file of tests."""
     home = furnish(tmp_path_factory.mktemp("atelier"))
     models = home / "models" / "Stable-diffusion"
     sidecar = {"suggested": SUGGESTED}

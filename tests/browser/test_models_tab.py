@@ -103,6 +103,27 @@ def test_a_card_is_put_to_use(tidy: Path, open_page: OpenPage) -> None:
     expect(field(page, "txt2img_prompt")).to_have_value("<lora:tiny-lora:0.7> ink <b>wash</b>")
 
 
+def test_what_is_being_written_stays_when_its_card_is_clicked_again(
+    tidy: Path, open_page: OpenPage
+) -> None:
+    """An answer that comes late, or for the same card, takes no words away."""
+    page = open_page()
+    open_tab(page, "Models")
+    drop(page, ADD_ONS / "models/Lora/tiny-lora.safetensors")
+    expect(page.locator("#model_card")).to_contain_text("tiny-lora")
+    page.locator("#model_hashes").click()
+    expect(page.locator("#model_hash_table")).to_contain_text("AutoV3")
+    page.locator("#model_texts button.label-wrap").click()
+    field(page, "model_trigger").fill("ink")
+
+    card(page, "tiny-lora").click()
+
+    expect(page.locator("#model_hash_table")).to_be_empty()  # the answer is there
+    expect(field(page, "model_trigger")).to_have_value("ink")
+    card(page, "tiny-sd1").click()
+    expect(field(page, "model_trigger")).to_have_value("")
+
+
 def test_what_does_not_fit_says_so_and_can_be_left_out(tidy: Path, open_page: OpenPage) -> None:
     """A file for another kind of checkpoint has its badge, the reason, and a filter."""
     import torch

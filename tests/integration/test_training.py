@@ -2,9 +2,11 @@
 
 import io
 import json
+import shutil
 import socket
 import zipfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -317,6 +319,31 @@ def test_stopped_it_saves_and_goes_on_with_another_rate(program: Program, pictur
     again = ended(program, "stopped")
     assert (again["state"], again["step"]) == ("done", run["step"] + 2)
     assert program.http.delete(f"{ROOT}/runs/stopped").status_code == 204
+
+
+def test_trainings_are_listed_while_one_is_being_deleted(program: Program, pictures: str) -> None:
+    program.http.post(f"{ROOT}/runs", json=wish(pictures, name="kept", steps=1))
+    ended(program, "kept")
+    kept = program.home / "training" / "kept"
+    doomed = kept.with_name("doomed")
+    copies = 60
+
+    def come_and_go() -> list[int]:
+        told: list[int] = []
+        for _ in range(copies):
+            shutil.copytree(kept, doomed)
+            (doomed / "run.json").write_text('{"owner": "local"}', "utf-8")
+            told.append(program.http.delete(f"{ROOT}/runs/doomed").status_code)
+        return told
+
+    with ThreadPoolExecutor(1) as other:
+        deleted = other.submit(come_and_go)
+        while not deleted.done():
+            answer = program.http.get(f"{ROOT}/runs")
+            assert answer.is_success, answer.text
+            assert "kept" in [run["name"] for run in answer.json()]
+            assert program.http.get(f"{ROOT}/runs/doomed").status_code in (200, 404)
+    assert deleted.result() == [204] * copies
 
 
 def test_time_and_memory_are_measured_before_they_are_told(program: Program, pictures: str) -> None:

@@ -14,7 +14,7 @@ from typing import Any, Final, cast
 from webui.jobs.views import Failure, JobState, JobView, Progress
 from webui.library.folders import resolve_inside
 from webui.library.quarantine import put
-from webui.library.saving import explained, replace_file
+from webui.library.saving import TEMPORARY_PREFIX, explained, replace_file
 from webui.modules.errors import (
     JobError,
     NameTakenError,
@@ -122,11 +122,10 @@ class Runs:
         names = [path.name for path in school.runs.iterdir()] if school.runs.is_dir() else []
         found: list[Run] = []
         for name in names:
-            if name != SETS and _card(school.runs / name).get("owner") == owner:
-                try:
-                    found.append(self.view(name, school, owner=owner))
-                except JobError:
-                    continue  # written by another version; its files are untouched
+            try:
+                found.append(self.view(name, school, owner=owner))
+            except (JobError, UnknownTrainingError):
+                continue  # somebody else's, just deleted, or written by another version
         return sorted(found, key=lambda run: -run.created)
 
     def view(self, name: str, school: School, *, owner: str) -> Run:
@@ -144,7 +143,7 @@ class Runs:
             name=plan.name,
             kind=plan.kind,
             state=state,
-            created=(folder / CARD).stat().st_mtime if job is None else job.created,
+            created=_begun(folder) if job is None else job.created,
             step=step,
             steps=plan.steps,
             job="" if job is None else job.id,
@@ -160,6 +159,7 @@ class Runs:
         """Return the folder of a training."""
         folder = school.runs / name
         plain = name not in ("", ".", "..", SETS) and Path(name).name == name
+        plain = plain and not name.startswith(TEMPORARY_PREFIX)  # one that is being deleted
         if not plain or _card(folder).get("owner") != owner:
             raise _unknown(name)
         return folder
@@ -237,7 +237,7 @@ class Runs:
             message = f"the training {name} has not ended"
             raise JobError(message, hint="Stop it first.", value=name)
         folder = self.folder(name, school, owner=owner)
-        doomed = folder.with_name(f".atelier-{name}")
+        doomed = folder.with_name(f"{TEMPORARY_PREFIX}{name}")
         with explained(folder.parent, needed=0):
             folder.rename(doomed)
         shutil.rmtree(doomed, ignore_errors=True)
@@ -342,6 +342,14 @@ def _card(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return cast("dict[str, Any]", told) if isinstance(told, dict) else {}
+
+
+def _begun(folder: Path) -> float:
+    """Return when a training was begun or gone on with; it may be deleted at this very moment."""
+    try:
+        return (folder / CARD).stat().st_mtime
+    except FileNotFoundError as error:
+        raise _unknown(folder.name) from error
 
 
 def _unknown(name: str) -> UnknownTrainingError:

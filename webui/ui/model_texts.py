@@ -61,7 +61,7 @@ class ModelTexts:
         self,
         card: Callable[[dict[str, str]], ModelCard],
         chosen: gr.State,
-        show: Callable[[dict[str, str], str], Updates],
+        show: Callable[[dict[str, str], str, dict[str, str]], Updates],
         asked: list[Block],
         opened: list[Block],
     ) -> None:
@@ -89,7 +89,7 @@ class ModelTexts:
                 self.studio.catalogue.write(found.record.kind, found.record.name, changes)
             except WebuiError as error:
                 return {self.said: explain(error, words)}
-            shown = show(which, base or "")
+            shown = show(which, base or "", which)
             return {**shown, self.said: notice(words.html("models.saved"))}
 
         self.save.click(save, [chosen, *asked, *self.fields().values()], opened, **QUICK)

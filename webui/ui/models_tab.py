@@ -144,13 +144,16 @@ class ModelsTab:
             *self.texts.outputs(),
         ]
 
-    def open(self, base: str | None, event: gr.EventData) -> Updates:
+    def open(self, base: str | None, before: Chosen, event: gr.EventData) -> Updates:
         """Show all about the card that was clicked."""
         kind, _, name = str(event.id).partition("/")
-        return self.show({"kind": kind, "name": name}, base or "")
+        return self.show({"kind": kind, "name": name}, base or "", before)
 
-    def show(self, chosen: Chosen, base: str) -> Updates:
-        """Show all about a card, or why it is no longer there."""
+    def show(self, chosen: Chosen, base: str, before: Chosen) -> Updates:
+        """Show all about a card, or why it is no longer there.
+
+        The fields of one that was open before stay: somebody may be writing in them.
+        """
         words, catalogue = self.labels.words, self.studio.catalogue
         try:
             card = self.card(chosen)
@@ -169,7 +172,7 @@ class ModelsTab:
             self.hashed: "",
             self.hashes: gr.update(visible=not card.problem),
             **self._uses(card),
-            **self.texts.fill(card),
+            **({} if chosen == before else self.texts.fill(card)),
         }
 
     def card(self, chosen: Chosen) -> ModelCard:
@@ -205,7 +208,7 @@ class ModelsTab:
 
     # ------------------------------------------------------------------ files that come
 
-    def take(self, base: str | None, event: gr.EventData) -> Updates:
+    def take(self, base: str | None, before: Chosen, event: gr.EventData) -> Updates:
         """Say what became of a file that the browser has sent, and show its card."""
         words = self.labels.words
         told: Any = event.answer
@@ -220,7 +223,7 @@ class ModelsTab:
             words.html(f"models.arrived_{key}", name=name, file=where),
             words.html(f"models.{kind}") if f"models.{kind}" in words.texts["en"] else "",
         )
-        return {self.arrived: said, **self.show({"kind": kind, "name": file}, base or "")}
+        return {self.arrived: said, **self.show({"kind": kind, "name": file}, base or "", before)}
 
     def _refusal(self, name: str, answer: Mapping[str, Any]) -> str:
         words = self.labels.words
@@ -247,8 +250,9 @@ class ModelsTab:
         self.older.click(self.next_page, [*asked, self.offset], listed, **QUICK)
         self.newer.click(self.last_page, [*asked, self.offset], listed, **QUICK)
         self.checkpoint.change(self.page, [*asked, self.offset], listed, **QUICK)
-        self.grid.select(self.open, self.checkpoint, self.opened(), **QUICK)
-        self.drop.submit(self.take, self.checkpoint, [self.arrived, *self.opened()], **QUICK).then(
+        held: list[Any] = [self.checkpoint, self.chosen]
+        self.grid.select(self.open, held, self.opened(), **QUICK)
+        self.drop.submit(self.take, held, [self.arrived, *self.opened()], **QUICK).then(
             self.page, [*asked, self.offset], listed, **QUICK
         )
         self.hashes.click(self.count_hashes, self.chosen, self.hashed, **QUICK)

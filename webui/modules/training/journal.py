@@ -52,10 +52,11 @@ def read(run: Path, *, after: int = 0) -> Iterator[dict[str, Any]]:
         run: Folder of the training.
         after: Pass over so many lines.
     """
-    path = run / FILE
-    if not path.is_file():
+    try:
+        opened = (run / FILE).open(encoding="utf-8")
+    except FileNotFoundError:
         return
-    with path.open(encoding="utf-8") as file:
+    with opened as file:
         for number, text in enumerate(file):
             if number >= after and text.endswith("\n"):
                 with suppress(ValueError):
