@@ -272,7 +272,7 @@ def _noticed(number: int, _frame: object) -> None:
 def _listener(server: Server, *, say: Say) -> Generator[socket.socket]:
     """Give a socket on the first free port; say so if it is not the wished one."""
     for port in range(server.port, min(server.port + PORTS_TRIED, 65_536)):
-        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         try:
             if sys.platform != "win32":
                 listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
