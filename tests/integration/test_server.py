@@ -1,5 +1,6 @@
 """The whole program as people start it: power cuts, restarts, a second start, a taken port."""
 
+import asyncio
 import socket
 import subprocess
 import sys
@@ -9,6 +10,8 @@ import psutil
 
 from tests.integration.conftest import ROOT, running, until, worker_of
 from tests.tiny import furnish
+from webui import app
+from webui.settings import Server
 
 WITHOUT_TORCH = """
 import sys
@@ -115,3 +118,23 @@ def test_damaged_files_are_kept_aside_and_told_and_a_taken_port_is_replaced(tmp_
     assert "atelier.sqlite3 was damaged" in told
     assert (tmp_path / "config.json.bad-1").read_text(encoding="utf-8") == written
     assert (tmp_path / "atelier.sqlite3.bad-1").is_file()
+
+
+def test_a_small_answer_leaves_at_once() -> None:
+    """One that waits for company waits 40 ms, and the page loses the click that crosses it."""
+
+    async def at_once() -> int:
+        answered: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+        def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            own: socket.socket = writer.get_extra_info("socket")
+            answered.set_result(own.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            writer.close()
+
+        with app.listening(Server(port=7860), say=print) as listener:
+            async with await asyncio.start_server(answer, sock=listener):
+                _, writer = await asyncio.open_connection(*listener.getsockname())
+                writer.close()
+                return await answered
+
+    assert asyncio.run(at_once())

@@ -40,11 +40,18 @@ from webui.ui.styles_bar import build_styles
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Picker:
-    """The checkpoint picker at the top of the page, with what the form needs to know of it."""
+    """The checkpoint picker at the top of the page, with what the form needs to know of it.
+
+    Attributes:
+        name: The checkpoint that is chosen as the page comes; empty where there is none yet.
+        first: What it suggests.
+        came: Not shown: the checkpoint that was chosen later, because there was none.
+    """
 
     checkpoint: gr.Dropdown
     name: str
     first: Suggested
+    came: gr.Textbox
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -86,7 +86,8 @@ def build_page(studio: Studio) -> gr.Blocks:
         sending.connect_png_info(png_info.text, png_info.to_img2img, png_info.to_inpaint)
         scenery.stage.input(_example, None, txt2img.form.prompt, **QUICK)
         _connect_language(page, labels, language)
-        _connect_files(page, studio, [txt2img, img2img, workshop], refresh, using.models)
+        _connect_files(page, picker, [txt2img, img2img, workshop], refresh, using.models)
+        _connect_first(picker, [txt2img, img2img])
         page.load(scenery.arrive, None, scenery.outputs(), **FOLLOWING)
         for moment in (page.load, txt2img.generate.click, img2img.generate.click):
             moment(lambda: foot(studio, labels.words), None, footer, **QUICK)
@@ -171,35 +172,60 @@ def _connect_language(page: gr.Blocks, labels: Labels, language: gr.Radio) -> No
 
 def _connect_files(
     page: gr.Blocks,
-    studio: Studio,
+    picker: Picker,
     offering: Sequence[DrawingTab | WorkshopTab],
     refresh: gr.Button,
     models: ModelsTab,
 ) -> None:
     """Keep the lists of files as the folders are; ``library.js`` asks and says when they change."""
-    offered = list({component for tab in offering for component in tab.offered()})
+    studio = models.studio
+    offered = [*{component for tab in offering for component in tab.offered()}, picker.came]
 
-    def offer() -> dict[Block, Any]:
-        return {key: update for tab in offering for key, update in tab.offer_files().items()}
+    def offer(chosen: str | None) -> dict[Block, Any]:
+        updates = {key: update for tab in offering for key, update in tab.offer_files().items()}
+        return updates | _checkpoint_now(picker, studio, chosen)
 
-    def look_again() -> dict[Block, Any]:
+    def look_again(chosen: str | None) -> dict[Block, Any]:
         studio.models.refresh()
-        return offer()
+        return offer(chosen)
 
     version = gr.Textbox(visible="hidden", elem_id="files_version")
 
-    def offer_first() -> dict[Block, Any]:
-        return {version: studio.catalogue.version(), **offer()}
+    def offer_first(chosen: str | None) -> dict[Block, Any]:
+        return {version: studio.catalogue.version(), **offer(chosen)}
 
-    def show(*asked: Any) -> dict[Block, Any]:
-        return {**offer_first(), **models.page(*asked)}
+    def show(chosen: str | None, *asked: Any) -> dict[Block, Any]:
+        return {**offer_first(chosen), **models.page(*asked)}
 
-    refresh.click(look_again, None, offered, **QUICK)
-    page.load(offer_first, None, [version, *offered], **QUICK)
+    refresh.click(look_again, picker.checkpoint, offered, **QUICK)
+    page.load(offer_first, picker.checkpoint, [version, *offered], **QUICK)
     changed = gr.Button(visible="hidden", elem_id="files_changed")
-    asked: list[Block] = [*models.asked(), models.offset]
+    asked: list[Block] = [picker.checkpoint, *models.asked(), models.offset]
     listed: list[Block] = models.listed()
     changed.click(show, asked, [version, *offered, *listed], **FOLLOWING)
+
+
+def _checkpoint_now(picker: Picker, studio: Studio, chosen: str | None) -> dict[Block, Any]:
+    """Choose the first checkpoint that comes; list one that is gone until another is chosen.
+
+    What is not on its list Gradio refuses in its own words, before ours can say what to do.
+    """
+    choices = checkpoint_choices(studio)
+    if chosen:
+        known = any(name == chosen for _, name in choices)
+        gone = [] if known else [(f"⚠ {chosen}", chosen)]
+        return {picker.checkpoint: gr.update(choices=choices + gone)}
+    name, _ = _first_checkpoint(studio)
+    if not name:
+        return {}
+    return {picker.checkpoint: gr.update(choices=choices, value=name), picker.came: name}
+
+
+def _connect_first(picker: Picker, drawing: Sequence[DrawingTab]) -> None:
+    """Fill both forms with what the first checkpoint suggests, should it come later."""
+    for tab in drawing:
+        filled = [*tab.filled(), tab.offer]
+        picker.came.change(tab.change_checkpoint, tab.form.components(), filled, **QUICK)
 
 
 def foot(studio: Studio, words: Words) -> str:
@@ -281,7 +307,9 @@ def _header(labels: Labels, studio: Studio) -> tuple[Picker, gr.Button, gr.Radio
             f"{labels.words.html('page.theme')}</button>",
             elem_id="theme",
         )
-    return Picker(checkpoint=checkpoint, name=name, first=first), refresh, language
+    came = gr.Textbox(visible="hidden")
+    picker = Picker(checkpoint=checkpoint, name=name, first=first, came=came)
+    return picker, refresh, language
 
 
 def _first_checkpoint(studio: Studio) -> tuple[str, Suggested]:
