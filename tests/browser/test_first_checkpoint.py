@@ -25,6 +25,7 @@ def test_the_first_checkpoint_is_chosen_and_fills_the_form(
     page.locator("#txt2img_generate").click()
     expect(page.locator("#notice .notice-error")).to_contain_text("no checkpoint")
     page.screenshot(path=screenshots / "no-checkpoint.png")
+    expect(page.locator("#notice .notice-error")).to_contain_text("还没有可以用来绘图的主模型")
 
     folder = data_dir / "models" / "Stable-diffusion"
     folder.mkdir(parents=True, exist_ok=True)

@@ -9,6 +9,7 @@
     │   ├── LimitError              a lawful wish that is too large for this server
     │   ├── UnknownNameError        a sampler, schedule, checkpoint, VAE ... that is not there
     │   │   ├── UnknownPictureError     no such picture, or not this person's
+    │   │   ├── NoCheckpointError       nothing to draw with yet
     │   │   └── UnknownTrainingError    no such training or set of pictures, or not this person's
     │   ├── NameTakenError          a file or training of this name is there already
     │   ├── UnsupportedError        a wish that this program does not fulfil
@@ -99,6 +100,12 @@ class UnknownPictureError(UnknownNameError):
     """There is no such picture, it belongs to somebody else, or its file is gone."""
 
     code = "request.unknown_picture"
+
+
+class NoCheckpointError(UnknownNameError):
+    """There is no usable checkpoint at all."""
+
+    code = "request.no_checkpoint"
 
 
 class UnknownTrainingError(UnknownNameError):

@@ -11,7 +11,12 @@ from webui.library.folders import FOLDERS, ModelFolders
 from webui.library.index import ModelIndex
 from webui.library.sidecars import beside, read_sidecars
 from webui.library.vae_choice import choose_vae
-from webui.modules.errors import ModelFileError, UnknownNameError, WebuiError
+from webui.modules.errors import (
+    ModelFileError,
+    NoCheckpointError,
+    UnknownNameError,
+    WebuiError,
+)
 from webui.modules.layers.fit import Fit
 from webui.modules.pipeline.enlarging import LATENT_MODES, PLAIN_WAYS
 from webui.modules.types import ModelKind, ModelRecord
@@ -253,7 +258,7 @@ class Models:
         As in A1111, the first usable one stands in for one that is gone.
 
         Raises:
-            UnknownNameError: If there is no usable checkpoint at all.
+            NoCheckpointError: If there is no usable checkpoint at all.
         """
         if name:
             try:
@@ -265,7 +270,7 @@ class Models:
                 return self._index.hashed(card.record)
         message = "there is no checkpoint to draw with"
         hint = "Put a .safetensors file into models/Stable-diffusion; no restart is needed."
-        raise UnknownNameError(message, hint=hint, value=name)
+        raise NoCheckpointError(message, hint=hint, value=name)
 
     def find_vae(
         self, name: str, *, checkpoint: ModelRecord, overrides: bool = True

@@ -222,10 +222,10 @@ class DrawingTab:
         return {**updates, self.offer: gr.update(visible=False)}
 
     def offered(self) -> list[Block]:
-        """Return everything that offers files."""
+        """Return everything that offers files, but for the page's own checkpoint picker."""
         form, hires = self.form, self.form.hires
         own: list[Block] = [hires.checkpoint, hires.upscaler] if hires else []
-        lists = [form.checkpoint, form.vae, form.styles, form.refiner.checkpoint]
+        lists = [form.vae, form.styles, form.refiner.checkpoint]
         added = [part for extension in form.extensions for part in extension.offered()]
         return [*lists, self.add_ons.chosen, self.add_ons.how, *own, *added]
 
@@ -234,7 +234,6 @@ class DrawingTab:
         form, checkpoints = self.form, checkpoint_choices(self.studio)
         callable_files = self.add_ons.choices()
         updates: Updates = {
-            form.checkpoint: gr.update(choices=checkpoints),
             form.vae: gr.update(choices=[*VAE_RULES, *vae_names(self.studio)]),
             form.styles: gr.update(choices=self.styles.names()),
             form.refiner.checkpoint: gr.update(choices=checkpoints),

@@ -179,7 +179,8 @@ def _connect_files(
 ) -> None:
     """Keep the lists of files as the folders are; ``library.js`` asks and says when they change."""
     studio = models.studio
-    offered = [*{component for tab in offering for component in tab.offered()}, picker.came]
+    lists = {component for tab in offering for component in tab.offered()}
+    offered = [*lists, picker.checkpoint, picker.came]
 
     def offer(chosen: str | None) -> dict[Block, Any]:
         updates = {key: update for tab in offering for key, update in tab.offer_files().items()}
@@ -197,7 +198,7 @@ def _connect_files(
     def show(chosen: str | None, *asked: Any) -> dict[Block, Any]:
         return {**offer_first(chosen), **models.page(*asked)}
 
-    refresh.click(look_again, picker.checkpoint, offered, **QUICK)
+    refresh.click(look_again, picker.checkpoint, offered, preprocess=False, **QUICK)
     page.load(offer_first, picker.checkpoint, [version, *offered], **QUICK)
     changed = gr.Button(visible="hidden", elem_id="files_changed")
     asked: list[Block] = [picker.checkpoint, *models.asked(), models.offset]
@@ -211,14 +212,12 @@ def _checkpoint_now(picker: Picker, studio: Studio, chosen: str | None) -> dict[
     What is not on its list Gradio refuses in its own words, before ours can say what to do.
     """
     choices = checkpoint_choices(studio)
-    if chosen:
-        known = any(name == chosen for _, name in choices)
-        gone = [] if known else [(f"⚠ {chosen}", chosen)]
-        return {picker.checkpoint: gr.update(choices=choices + gone)}
-    name, _ = _first_checkpoint(studio)
-    if not name:
-        return {}
-    return {picker.checkpoint: gr.update(choices=choices, value=name), picker.came: name}
+    if chosen and all(name != chosen for _, name in choices):
+        choices.append((f"⚠ {chosen}", chosen))
+    first = "" if chosen else _first_checkpoint(studio)[0]
+    if not first:
+        return {picker.checkpoint: gr.update(choices=choices)}
+    return {picker.checkpoint: gr.update(choices=choices, value=first), picker.came: first}
 
 
 def _connect_first(picker: Picker, drawing: Sequence[DrawingTab]) -> None:
